@@ -1,0 +1,320 @@
+/* verdict and reply: how verdicts combine, and what clients are told. */
+#include "policy/limits.h"
+#include "policy/reply.h"
+#include "policy/verdict.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#define LENGTH(array) (sizeof(array) / sizeof((array)[0]))
+
+static void
+test_make(void **state)
+{
+	static const struct {
+		const char *name;
+		enum action action;
+		enum mode mode;
+		enum action wanted, wanted_would;
+		enum reason wanted_reason;
+	} cases[] = {
+		{ "enforced", ACTION_REJECT, MODE_ENFORCE, ACTION_REJECT,
+		    ACTION_REJECT, REASON_LIMIT },
+		{ "observed by mode", ACTION_REJECT, MODE_OBSERVE,
+		    ACTION_ACCEPT, ACTION_REJECT, REASON_LIMIT },
+		{ "observed by action", ACTION_OBSERVE, MODE_ENFORCE,
+		    ACTION_ACCEPT, ACTION_REJECT, REASON_LIMIT },
+		{ "a hold too", ACTION_HOLD, MODE_OBSERVE, ACTION_ACCEPT,
+		    ACTION_HOLD, REASON_LIMIT },
+		{ "accept has no reason", ACTION_ACCEPT, MODE_ENFORCE,
+		    ACTION_ACCEPT, ACTION_ACCEPT, REASON_NONE },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < LENGTH(cases); i++) {
+		struct verdict got = verdict_make(
+		    cases[i].action, cases[i].mode, REASON_LIMIT, "s");
+
+		if (got.action != cases[i].wanted
+		    || got.would != cases[i].wanted_would
+		    || got.reason != cases[i].wanted_reason)
+			fail_msg("%s: got %s would %s reason %s", cases[i].name,
+			    verdict_action_name(got.action),
+			    verdict_action_name(got.would),
+			    verdict_reason_name(got.reason));
+	}
+}
+
+static struct verdict
+of(enum action action, enum mode mode, enum reason reason)
+{
+	return verdict_make(action, mode, reason, NULL);
+}
+
+static void
+test_worse(void **state)
+{
+	struct verdict observed =
+	    of(ACTION_REJECT, MODE_OBSERVE, REASON_FROM_MISMATCH);
+	struct verdict tempfail =
+	    of(ACTION_TEMPFAIL, MODE_ENFORCE, REASON_LIMIT);
+	struct verdict reject = of(ACTION_REJECT, MODE_ENFORCE, REASON_COST);
+	struct verdict other = of(ACTION_REJECT, MODE_ENFORCE, REASON_BAD_FROM);
+	struct verdict told = { .reason = REASON_STORE_AWAY };
+
+	(void)state;
+	assert_int_equal(
+	    verdict_worse(observed, tempfail).reason, REASON_LIMIT);
+	assert_int_equal(
+	    verdict_worse(tempfail, observed).reason, REASON_LIMIT);
+	assert_int_equal(verdict_worse(tempfail, reject).reason, REASON_COST);
+	assert_int_equal(verdict_worse(verdict_accept(), observed).reason,
+	    REASON_FROM_MISMATCH);
+	assert_int_equal(
+	    verdict_worse(verdict_accept(), told).reason, REASON_STORE_AWAY);
+	assert_int_equal(
+	    verdict_worse(told, verdict_accept()).reason, REASON_STORE_AWAY);
+	assert_int_equal(verdict_worse(reject, other).reason, REASON_COST);
+	assert_int_equal(verdict_worse(other, reject).reason, REASON_BAD_FROM);
+	assert_true(verdict_leaves(&observed));
+	assert_false(verdict_leaves(&tempfail));
+}
+
+static void
+test_local(void **state)
+{
+	static const struct {
+		const char *name;
+		enum action action;
+		enum mode mode;
+		bool may_bounce;
+		enum action wanted, wanted_would;
+	} cases[] = {
+		{ "never a 4xx", ACTION_TEMPFAIL, MODE_ENFORCE, true,
+		    ACTION_HOLD, ACTION_HOLD },
+		{ "5xx to ourselves", ACTION_REJECT, MODE_ENFORCE, true,
+		    ACTION_REJECT, ACTION_REJECT },
+		{ "no 5xx to a forgeable address", ACTION_REJECT, MODE_ENFORCE,
+		    false, ACTION_HOLD, ACTION_HOLD },
+		{ "observed stays observed", ACTION_TEMPFAIL, MODE_OBSERVE,
+		    false, ACTION_ACCEPT, ACTION_HOLD },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < LENGTH(cases); i++) {
+		struct verdict got = verdict_local(
+		    of(cases[i].action, cases[i].mode, REASON_LIMIT),
+		    cases[i].may_bounce);
+
+		if (got.action != cases[i].wanted
+		    || got.would != cases[i].wanted_would)
+			fail_msg("%s: got %s would %s", cases[i].name,
+			    verdict_action_name(got.action),
+			    verdict_action_name(got.would));
+	}
+}
+
+static void
+test_blame(void **state)
+{
+	struct verdict theirs = { .reason = REASON_FROM_MISMATCH };
+	struct verdict ours = { .reason = REASON_KEY_ERROR };
+
+	(void)state;
+	assert_true(verdict_blames_sender(&theirs));
+	assert_false(verdict_blames_sender(&ours));
+}
+
+static void
+test_names(void **state)
+{
+	(void)state;
+	for (int i = 0; i < REASON_COUNT; i++)
+		assert_non_null(verdict_reason_name((enum reason)i));
+}
+
+static const struct limit hourly = { .name = "hourly",
+	.key = LIMIT_KEY_ACCOUNT,
+	.count = LIMIT_RECIPIENTS,
+	.max = 500,
+	.per_ms = 3600000,
+	.action = ACTION_TEMPFAIL };
+
+static const struct limit own = { .name = "own",
+	.key = LIMIT_KEY_ACCOUNT,
+	.count = LIMIT_MESSAGES,
+	.max = 7,
+	.per_ms = 86400000,
+	.action = ACTION_REJECT,
+	.reply = "%{account} 100%% of %{max} per %{per}: %{domain} %{id} 5%" };
+
+static void
+test_reply(void **state)
+{
+	static const struct {
+		const char *name;
+		enum action action;
+		enum reason reason;
+		const char *subject, *detail;
+		const struct limit *limit;
+		const char *wanted;
+	} cases[] = {
+		{ "limit", ACTION_TEMPFAIL, REASON_LIMIT, "alice", NULL,
+		    &hourly,
+		    "450 4.7.1 alice has reached the limit \"hourly\" of 500 "
+		    "recipients in 1 h; try again in 90 s (ID1)" },
+		{ "limit that rejects", ACTION_REJECT, REASON_LIMIT, "alice",
+		    NULL, &hourly,
+		    "550 5.7.1 alice has reached the limit \"hourly\" of 500 "
+		    "recipients in 1 h; there is room again in 90 s "
+		    "(ID1)" },
+		{ "template of the configuration", ACTION_REJECT, REASON_LIMIT,
+		    "x@a.example", NULL, &own,
+		    "550 5.7.1 alice 100% of 7 per 1 d: a.example ID1 5%" },
+		{ "From of another", ACTION_REJECT, REASON_FROM_MISMATCH,
+		    "bob@b.example", NULL, NULL,
+		    "550 5.7.1 alice may not use <bob@b.example> in From "
+		    "(ID1)" },
+		{ "envelope of another", ACTION_REJECT,
+		    REASON_ENVELOPE_MISMATCH, "bob@b.example", NULL, NULL,
+		    "550 5.7.1 alice may not send as <bob@b.example> (ID1)" },
+		{ "hostile subject", ACTION_REJECT, REASON_FROM_MISMATCH,
+		    "a\r\n250 ok\xC3\xA4%{id}", NULL, NULL,
+		    "550 5.7.1 alice may not use <a??250 ok?%{id}> in From "
+		    "(ID1)" },
+		{ "recipients", ACTION_TEMPFAIL, REASON_TOO_MANY_RECIPIENTS,
+		    NULL, "100", NULL,
+		    "452 4.5.3 Too many recipients: at most 100 in one message "
+		    "here" },
+		{ "AUTH", ACTION_REJECT, REASON_AUTH_REQUIRED, NULL, NULL, NULL,
+		    "530 5.7.0 Authentication required" },
+		{ "TLS", ACTION_REJECT, REASON_TLS_REQUIRED, NULL, NULL, NULL,
+		    "530 5.7.0 Must issue a STARTTLS command first" },
+		{ "bad From", ACTION_REJECT, REASON_BAD_FROM, NULL,
+		    "there are several", NULL,
+		    "550 5.7.1 From field: there are several; it takes one "
+		    "address (ID1)" },
+	};
+	static const struct reply_facts facts = { "alice", "ID1" };
+
+	(void)state;
+	for (size_t i = 0; i < LENGTH(cases); i++) {
+		struct verdict verdict = { .action = cases[i].action,
+			.reason = cases[i].reason,
+			.subject = cases[i].subject,
+			.detail = cases[i].detail,
+			.limit = cases[i].limit,
+			.retry_after_ms = 90000 };
+		struct reply reply;
+		char line[512];
+
+		reply_build(&verdict, &facts, &reply);
+		snprintf(line, sizeof(line), "%s %s %s", reply.code,
+		    reply.status, reply.words);
+		if (strcmp(line, cases[i].wanted) != 0)
+			fail_msg("%s: wanted \"%s\", got \"%s\"", cases[i].name,
+			    cases[i].wanted, line);
+	}
+}
+
+/* Every reason has a reply of the class that its action asks for. */
+static void
+test_reply_codes(void **state)
+{
+	static const enum action actions[] = { ACTION_TEMPFAIL, ACTION_REJECT };
+	static const struct reply_facts nothing = { NULL, NULL };
+
+	(void)state;
+	for (int reason = 0; reason < REASON_COUNT; reason++) {
+		for (size_t i = 0; i < 2; i++) {
+			struct verdict verdict = { .action = actions[i],
+				.reason = (enum reason)reason };
+			struct reply reply;
+			char class = i == 0 ? '4' : '5';
+
+			reply_build(&verdict, &nothing, &reply);
+			if (reply.code[0] != class || reply.status[0] != class
+			    || reply.words[0] == '\0')
+				fail_msg("%s: wanted a %cxx, got %s %s %s",
+				    verdict_reason_name(verdict.reason), class,
+				    reply.code, reply.status, reply.words);
+		}
+	}
+}
+
+static void
+test_reply_length(void **state)
+{
+	char account[2000];
+	struct reply_facts facts = { account, "ID1" };
+	struct verdict verdict = { .action = ACTION_REJECT,
+		.reason = REASON_FROM_MISMATCH,
+		.subject = "x@a.example" };
+	struct reply reply;
+
+	(void)state;
+	memset(account, 'a', sizeof(account) - 1);
+	account[sizeof(account) - 1] = '\0';
+	reply_build(&verdict, &facts, &reply);
+	assert_int_equal(strlen(reply.words), REPLY_TEXT_BYTES - 1);
+	assert_string_equal(reply.words + REPLY_TEXT_BYTES - 4, "...");
+}
+
+static void
+test_template(void **state)
+{
+	static const struct {
+		const char *template;
+		bool is_good;
+	} cases[] = {
+		{ "plain", true },
+		{ "100%% of %{limit}", true },
+		{ "%{account} %{max} %{count} %{per} %{retry_after} "
+		  "%{domain} %{subject} %{reason} %{id}",
+		    true },
+		{ "%{detail}", false },
+		{ "%{nothing}", false },
+		{ "%{account", false },
+		{ "%d", false },
+		{ "5%", false },
+		{ "two\nlines", false },
+		{ "\xC3\xA4", false },
+		{ "%{aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa}", false },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < LENGTH(cases); i++) {
+		struct fault fault = { .words = "" };
+		bool is_good = reply_check_template(cases[i].template, &fault);
+
+		if (is_good != cases[i].is_good)
+			fail_msg("\"%s\": wanted %d, got %d %s",
+			    cases[i].template, cases[i].is_good, is_good,
+			    fault.words);
+		assert_true(is_good || fault.words[0] != '\0');
+	}
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_make),
+		cmocka_unit_test(test_worse),
+		cmocka_unit_test(test_local),
+		cmocka_unit_test(test_blame),
+		cmocka_unit_test(test_names),
+		cmocka_unit_test(test_reply),
+		cmocka_unit_test(test_reply_codes),
+		cmocka_unit_test(test_reply_length),
+		cmocka_unit_test(test_template),
+	};
+
+	return cmocka_run_group_tests_name("verdict", tests, NULL, NULL);
+}
