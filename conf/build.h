@@ -1,0 +1,69 @@
+/* build: a snapshot in the making, shared by the files that make it (conf,
+ * apply, values, places, check). Nobody else includes this. */
+#ifndef CONF_BUILD_H
+#define CONF_BUILD_H
+
+#include "conf/conf.h"
+#include "conf/options.h"
+#include "conf/parse.h"
+#include "conf/problems.h"
+#include "policy/arena.h"
+
+#include <stdatomic.h>
+
+/* An option that was written. */
+struct written {
+	const char *section; /* "", "log", "class local", "limit hourly" */
+	const char *option;
+	const struct problem_source *source;
+	size_t line;
+	const char *where; /* "FILE:LINE" */
+	struct written *next;
+};
+
+/* A map that several options may share. */
+struct open_map {
+	const char *path;
+	struct map *map;
+	struct open_map *next;
+};
+
+/* What a snapshot has beside what it shows. */
+struct conf_private {
+	struct conf conf;
+	atomic_size_t owners;
+	struct arena arena; /* all of the snapshot but this and the maps */
+	struct open_map *maps;
+	struct written *written;
+	const char *unwritten; /* "FILE (default)" */
+};
+
+struct build {
+	struct conf_private *own;
+	struct conf *conf;      /* own->conf */
+	struct arena *arena;    /* own->arena */
+	struct arena *scratch;  /* is gone when the snapshot is made */
+	struct parse_tree tree; /* in scratch */
+	struct limit *limits;   /* the snapshot's */
+	const struct problem_source *source; /* of the main file */
+	struct problems problems;
+	struct problems warnings;
+};
+
+/* Memory that lives as long as the snapshot. NULL, and problems know, for
+ * want of it. */
+void *build_alloc(struct build *build, size_t size_bytes);
+
+/* Where option was written, or NULL. */
+const struct written *build_written(
+    const struct conf_private *own, const char *section, const char *option);
+
+/* Fill the snapshot with the defaults and with what the tree says. Problems
+ * are added to build's. */
+void apply_tree(struct build *build);
+
+/* Look at what options mean together; warn of what is allowed, but seldom
+ * meant. */
+void check_snapshot(struct build *build);
+
+#endif

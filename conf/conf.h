@@ -1,0 +1,159 @@
+/* conf: the configuration as an immutable, counted snapshot. A message keeps
+ * the snapshot that it began with; a reload swaps the daemon's pointer and
+ * the old snapshot goes when its last message does. The options, their types
+ * and defaults are the one table in conf/options.c. */
+#ifndef CONF_CONF_H
+#define CONF_CONF_H
+
+#include "conf/maps.h"
+#include "policy/account.h"
+#include "policy/fault.h"
+#include "policy/limits.h"
+#include "policy/network.h"
+#include "policy/sender.h"
+#include "policy/signing.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+enum log_target { LOG_TARGET_SYSLOG, LOG_TARGET_STDERR, LOG_TARGET_FILE };
+enum log_format { LOG_FORMAT_LOGFMT, LOG_FORMAT_JSON };
+enum log_level {
+	LOG_LEVEL_ERROR,
+	LOG_LEVEL_WARNING,
+	LOG_LEVEL_INFO,
+	LOG_LEVEL_DEBUG
+};
+enum store_backend { STORE_LMDB };
+enum on_failure { ON_FAILURE_LOCAL, ON_FAILURE_ACCEPT, ON_FAILURE_TEMPFAIL };
+
+struct log_conf {
+	enum log_target target;
+	const char *file; /* absolute; for LOG_TARGET_FILE, else NULL */
+	enum log_format format;
+	enum log_level level;
+};
+
+struct store_conf {
+	enum store_backend backend;
+	const char *path;    /* directory */
+	uint64_t size_bytes; /* most that the LMDB file may grow to */
+	enum on_failure on_failure;
+};
+
+struct sign_conf {
+	const char *keys; /* directory */
+	struct signing_rules rules;
+	const char *fallback_domain; /* normalised; "" none */
+	enum action on_missing_key;  /* ACCEPT, TEMPFAIL or REJECT */
+	enum action on_key_error;
+};
+
+struct senders_conf {
+	struct sender_rules rules;
+	const struct map *map; /* senders.map; NULL: none */
+};
+
+/* One traffic class: its own options, and sign and senders as this class has
+ * them (the sections' values, overridden by the class's). */
+struct class_conf {
+	enum mode mode; /* daemon's MODE_OBSERVE is folded in */
+	bool sign;
+	bool limits;
+	uint64_t max_recipients; /* of one message; 0: any number */
+	bool trust_envelope;     /* class local only */
+	uint64_t hold_max;       /* class local only; messages a day */
+	struct sign_conf sign_conf;
+	struct senders_conf senders;
+};
+
+struct listener_conf {
+	const char *name; /* a port in decimal, or a {daemon_name} */
+	uint16_t port;    /* 0: name is a {daemon_name} */
+	bool has_class;
+	enum traffic_class traffic_class;
+	bool require_auth;
+	bool require_tls;
+};
+
+struct conf {
+	const char *listen;   /* "unix:/path", "inet:PORT@HOST", "inet6:...",
+				 "fd:N", as libmilter has them */
+	unsigned socket_mode; /* permission bits */
+	const char *socket_group; /* "" none */
+	const char *control; /* absolute path of the control socket; "" off */
+	const char *user;    /* "" stay who we are */
+	enum mode mode;
+	uint64_t max_busy;
+
+	struct network *relay_networks;
+	size_t relay_network_count;
+
+	struct account_rules accounts; /* but trust_envelope, default_domain */
+
+	struct log_conf log;
+	struct store_conf store;
+	struct sign_conf sign;       /* as outside any class */
+	struct senders_conf senders; /* as outside any class */
+	struct class_conf classes[CLASS_COUNT];
+	struct limit_set limits;
+	struct listener_conf *listeners;
+	size_t listener_count;
+
+	const char *file; /* the configuration's own path, absolute */
+	char **warnings;  /* what -t says though it is no error */
+	size_t warning_count;
+
+	struct conf_private *own; /* arena, reference count, maps */
+};
+
+/* All errors of a configuration, ready to be printed a line each:
+ * "FILE:LINE: words". */
+struct conf_errors {
+	char **lines;
+	size_t count;
+};
+
+/* Read file (with its include_dir) and everything it names: maps, network
+ * files; keys are checked as to their permissions (keys_check() of the caller
+ * comes after). Returns a snapshot with one reference, or NULL with *errors_out
+ * listing every error, in the order of file and line. errors_out is to be
+ * cleared in either case. Any thread. */
+struct conf *conf_read(const char *file, struct conf_errors *errors_out);
+
+/* The same for a configuration in memory, as if it were file; for tests and
+ * for postern -t of standard input. */
+struct conf *conf_read_text(const char *file, const char *text, size_t length,
+    struct conf_errors *errors_out);
+
+/* Where option of section ("" for the top level) was set, for messages that
+ * are found out later: "FILE:LINE", or "FILE" with "(default)" if it wasn't.
+ * Lives as long as conf. */
+const char *
+conf_where(const struct conf *conf, const char *section, const char *option);
+
+/* Was the option written in the file (and not left at its default)? */
+bool
+conf_is_set(const struct conf *conf, const char *section, const char *option);
+
+/* Add a line of one's own, formatted as by printf(3); left out for want of
+ * memory. */
+void conf_errors_add(struct conf_errors *errors, const char *format, ...)
+    __attribute__((format(printf, 2, 3)));
+
+/* Give back what conf_read() listed. Takes an empty one. */
+void conf_errors_clear(struct conf_errors *errors);
+
+/* One more owner of the snapshot. Any thread (atomic). Returns conf. */
+struct conf *conf_hold(struct conf *conf);
+
+/* One owner less; the last one frees it. Empties the pointer; takes NULL. */
+void conf_release(struct conf **conf);
+
+/* The listener block that applies to a connection, or NULL: by
+ * {daemon_name} first, then by port. */
+const struct listener_conf *conf_listener(
+    const struct conf *conf, const struct connection_facts *connection);
+
+#endif

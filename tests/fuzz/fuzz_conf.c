@@ -1,0 +1,63 @@
+/* Any octets as a configuration: read, asked, given back. Built with clang's
+ * -fsanitize=fuzzer,address,undefined. */
+#include "conf/conf.h"
+#include "conf/options.h"
+
+#include <assert.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+static void
+use(struct conf *conf)
+{
+	size_t count;
+	const struct option *options = options_all(&count);
+	struct connection_facts facts = {
+		.daemon_name = "ORIGINATING",
+		.daemon_port = 587,
+	};
+
+	/* what the daemon relies on */
+	assert(conf->listen != NULL && *conf->listen != '\0');
+	assert(conf->max_busy > 0);
+	assert(conf->accounts.identify_count > 0
+	    && conf->accounts.identify_count < ACCOUNT_SOURCE_COUNT);
+	for (int i = 0; i < CLASS_COUNT; i++) {
+		assert(conf->classes[i].sign_conf.rules.headers.count > 0);
+		assert(conf->classes[i].sign_conf.keys[0] == '/');
+		assert(conf->mode == MODE_ENFORCE
+		    || conf->classes[i].mode == MODE_OBSERVE);
+	}
+	for (size_t i = 0; i < conf->limits.count; i++)
+		assert(conf->limits.limits[i].per_ms > 0
+		    && conf->limits.limits[i].name[0] != '\0');
+	for (size_t i = 0; i < count; i++)
+		assert((strchr(conf_where(
+				   conf, options[i].section, options[i].name),
+			    '(')
+			   == NULL)
+		    == conf_is_set(conf, options[i].section, options[i].name));
+	conf_listener(conf, &facts);
+}
+
+int
+LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+	struct conf_errors errors;
+	struct conf *conf = conf_read_text(
+	    "/nonexistent/fuzz.conf", (const char *)data, size, &errors);
+
+	assert((conf == NULL) == (errors.count > 0));
+	assert(errors.count <= 201);
+	for (size_t i = 0; i < errors.count; i++)
+		for (const char *c = errors.lines[i]; *c != '\0'; c++)
+			assert((unsigned char)*c >= ' ');
+	if (conf != NULL)
+		use(conf);
+	conf_errors_clear(&errors);
+	conf_release(&conf);
+	return 0;
+}

@@ -1,0 +1,453 @@
+/* Bad configurations: every error, with its file and line. */
+#include "tests/unit/conf_fixture.h"
+
+struct bad_case {
+	const char *name;
+	const char *text;
+	const char *errors[8]; /* beginnings, without the file's name */
+};
+
+static const struct bad_case bad_cases[] = {
+	/* names */
+	{ "an unknown option", "\nfoo = 1",
+	    { ":2: foo: there is no such option; postern.conf(5)" } },
+	{ "a near miss", "liste = fd:3",
+	    { ":1: liste: there is no such option outside of sections; did "
+	      "you mean listen?" } },
+	{ "an option of a section", "keys = keys",
+	    { ":1: keys: there is no such option outside of sections; it "
+	      "stands in section sign" } },
+	{ "an option of the top level", "log { listen = fd:3 }",
+	    { ":1: listen: there is no such option in this section; it "
+	      "stands outside of sections" } },
+	{ "an option that comes later", "trusted_networks = { }",
+	    { ":1: trusted_networks: there is no such option" } },
+	{ "an unknown section", "dns { timeout = 5s }",
+	    { ":1: there is no section dns; postern.conf(5)" } },
+	{ "a near miss of a section", "sender { }",
+	    { ":1: there is no section sender; did you mean senders?" } },
+	{ "an option as a section", "relay_networks { }",
+	    { ":1: relay_networks is an option, not a section; write "
+	      "relay_networks = ..." } },
+	{ "an unknown class", "class rellay { }",
+	    { ":1: class \"rellay\": the classes are submission, local, relay "
+	      "and inbound; did you mean relay?" } },
+	{ "a class without a name", "class { }",
+	    { ":1: class \"\": the classes are" } },
+	{ "a limit without a name", "limit { max = 1 per = 1h }",
+	    { ":1: a limit needs a name" } },
+	{ "a limit with an empty name", "limit \"\" { max = 1 per = 1h }",
+	    { ":1: a limit needs a name" } },
+	{ "a limit with a bad name", "limit \"a b\" { max = 1 per = 1h }",
+	    { ":1: a limit needs a name" } },
+	{ "a limit with a long name",
+	    "limit aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"
+	    "aaaaaaa { max = 1 per = 1h }",
+	    { ":1: a limit needs a name of 1 to 64 letters" } },
+	{ "a section with a name", "log main { format = json }",
+	    { ":1: section log takes no name; write log {" } },
+	{ "a listener without a name", "listener { }",
+	    { ":1: a listener needs a port" } },
+	{ "port nought", "listener 0 { }", { ":1: a listener needs a port" } },
+	{ "port 65536", "listener 65536 { }",
+	    { ":1: a listener needs a port" } },
+	{ "a huge port", "listener 99999999999999999999999 { }",
+	    { ":1: a listener needs a port" } },
+
+	/* twice */
+	{ "an option twice", "max_busy = 1\n\nmax_busy = 1",
+	    { ":3: max_busy: is set already at @/t.conf:1; remove one" } },
+	{ "a section twice", "log { }\nlog { level = nope }",
+	    { ":2: section log is there already at @/t.conf:1",
+		":2: level: \"nope\" is none of error, warning, info" } },
+	{ "a limit twice",
+	    "limit a { max = 1 per = 1h }\n\nlimit a { mux = 1 }",
+	    { ":3: section limit a is there already at @/t.conf:1",
+		":3: mux: there is no such option in this section; did you "
+		"mean max?" } },
+	{ "a class twice", "class relay { }\nclass relay { sign = maybe }",
+	    { ":2: section class relay is there already at @/t.conf:1",
+		":2: sign: \"maybe\" is neither yes nor no" } },
+	{ "a listener twice", "listener 25 { }\nlistener \"025\" { }",
+	    { ":2: section listener 25 is there already at @/t.conf:1" } },
+	{ "an option twice, in a class",
+	    "class relay {\nowners = own\nowners = all }",
+	    { ":3: owners: is set already at @/t.conf:2" } },
+
+	/* forms */
+	{ "a list where a value is wanted", "mode = { enforce }",
+	    { ":1: mode: one value is wanted, not a list" } },
+	{ "a value where a list is wanted", "relay_networks = 10.0.0.0/8",
+	    { ":1: relay_networks: a list is wanted; write { 10.0.0.0/8 }" } },
+	{ "an empty list", "accounts { identify = { } }",
+	    { ":1: identify: the list is empty" } },
+	{ "a missing value is told once", "limit a { max =\nper = 1h }",
+	    { ":1: max: no value after '='" } },
+
+	/* types */
+	{ "a word", "mode = enforced",
+	    { ":1: mode: \"enforced\" is none of enforce, observe; did you "
+	      "mean enforce?" } },
+	{ "a word that comes later", "store { backend = redis }",
+	    { ":1: backend: \"redis\" is none of lmdb" } },
+	{ "an empty word", "mode = \"\"",
+	    { ":1: mode: \"\" is none of enforce, observe" } },
+	{ "a number", "max_busy = many",
+	    { ":1: max_busy: \"many\" is no number in digits" } },
+	{ "a negative number", "max_busy = -1",
+	    { ":1: max_busy: \"-1\" is no number" } },
+	{ "hexadecimal", "max_busy = 0x10",
+	    { ":1: max_busy: \"0x10\" is no number" } },
+	{ "an empty number", "max_busy = \"\"",
+	    { ":1: max_busy: \"\" is no number" } },
+	{ "too small", "max_busy = 0",
+	    { ":1: max_busy: \"0\" is out of bounds; it can be 1 to 65536" } },
+	{ "too large", "max_busy = 65537",
+	    { ":1: max_busy: \"65537\" is out of bounds" } },
+	{ "beyond 64 bits", "max_busy = 18446744073709551617",
+	    { ":1: max_busy: \"18446744073709551617\" is out of bounds" } },
+	{ "beyond anything",
+	    "max_busy = 99999999999999999999999999999999999999999999",
+	    { ":1: max_busy: \"9999999999" } },
+	{ "a boolean", "class relay { sign = true }",
+	    { ":1: sign: \"true\" is neither yes nor no" } },
+	{ "a duration without unit", "limit a { max = 1 per = 3600 }",
+	    { ":1: per: \"3600\" has no unit; write ms, s, m, h or d" } },
+	{ "a duration with another unit", "limit a { max = 1 per = 1w }",
+	    { ":1: per: \"1w\" is no duration" } },
+	{ "a duration with a blank", "limit a { max = 1 per = \"1 h\" }",
+	    { ":1: per: \"1 h\" is no duration" } },
+	{ "an empty duration", "limit a { max = 1 per = \"\" }",
+	    { ":1: per: \"\" is no duration" } },
+	{ "no duration at all", "limit a { max = 1 per = 0s }",
+	    { ":1: per: \"0s\" is out of bounds; it can be 1ms to 366d" } },
+	{ "too long a duration", "limit a { max = 1 per = 367d }",
+	    { ":1: per: \"367d\" is out of bounds" } },
+	{ "a duration beyond 64 bits",
+	    "limit a { max = 1 per = 213503982335d }",
+	    { ":1: per: \"213503982335d\" is out of bounds" } },
+	{ "a part of a second", "sign { expire = 90500ms }",
+	    { ":1: expire: \"90500ms\" is no whole number of seconds" } },
+	{ "too short a duration", "sign { expire = 59s }",
+	    { ":1: expire: \"59s\" is out of bounds; it can be 1m to "
+	      "3650d" } },
+	{ "a size", "store { size = 25MB }",
+	    { ":1: size: \"25MB\" is no size" } },
+	{ "too small a size", "store { size = 1K }",
+	    { ":1: size: \"1K\" is out of bounds; it can be 1M to 1T" } },
+	{ "a size beyond 64 bits", "store { size = 16777217T }",
+	    { ":1: size: \"16777217T\" is out of bounds" } },
+	{ "no octal", "socket_mode = 0680",
+	    { ":1: socket_mode: \"0680\" is no mode" } },
+	{ "too much octal", "socket_mode = 1777",
+	    { ":1: socket_mode: \"1777\" is out of bounds" } },
+	{ "long octal", "socket_mode = 00660",
+	    { ":1: socket_mode: \"00660\" is no mode" } },
+	{ "a user with a blank", "user = \"a b\"",
+	    { ":1: user: \"a b\" can't be the name" } },
+	{ "a user like an option", "user = -r",
+	    { ":1: user: \"-r\" can't be the name" } },
+	{ "a network", "relay_networks = { 10.0.0.0/8,\n10.0.0.0/33,\nfoo }",
+	    { ":2: relay_networks: \"10.0.0.0/33\"",
+		":3: relay_networks: \"foo\"" } },
+	{ "host bits", "relay_networks = { 10.0.0.1/8 }",
+	    { ":1: relay_networks: \"10.0.0.1/8\" has bits" } },
+	{ "a domain", "sign { fallback_domain = a..example }",
+	    { ":1: fallback_domain: " } },
+	{ "a domain literal", "senders { default_domain = \"[192.0.2.1]\" }",
+	    { ":1: default_domain: " } },
+	{ "a canonicalization", "sign { canonicalization = relaxed }",
+	    { ":1: canonicalization: \"relaxed\" is none of" } },
+	{ "delimiters", "senders { recipient_delimiter = \"a\" }",
+	    { ":1: recipient_delimiter: \"a\" is no set of signs" } },
+	{ "an at sign as delimiter", "senders { recipient_delimiter = \"@\" }",
+	    { ":1: recipient_delimiter: \"@\" is no set of signs" } },
+	{ "a source that comes later",
+	    "accounts { identify = { sasl,\ncertificate } }",
+	    { ":2: identify: \"certificate\" is none of sasl, network, uid, "
+	      "host, client" } },
+	{ "a source twice", "accounts { identify = { sasl, sasl } }",
+	    { ":1: identify: \"sasl\" is in the list twice" } },
+	{ "a check twice", "senders { check = { from, from } }",
+	    { ":1: check: \"from\" is in the list twice" } },
+	{ "an unknown check", "senders { check = { form } }",
+	    { ":1: check: \"form\" is none of envelope, from; did you mean "
+	      "from?" } },
+
+	/* header fields */
+	{ "a field with a colon", "sign { headers = { From, \"To:\" } }",
+	    { ":1: headers: \"To:\" is no name of a header field" } },
+	{ "an empty field", "sign { headers = { From, \"\" } }",
+	    { ":1: headers: \"\" is no name of a header field" } },
+	{ "a field that changes", "sign { oversign = { From, received } }",
+	    { ":1: oversign: \"received\" changes on the way" } },
+	{ "a field twice", "sign { headers = { From, To, tO } }",
+	    { ":1: headers: \"tO\" is in the list twice" } },
+	{ "no From", "sign {\nheaders = { To }\noversign = { } }",
+	    { ":2: headers: From is missing" } },
+	{ "no From in a class",
+	    "sign { oversign = { } }\nclass relay { headers = { To } }",
+	    { ":2: headers: From is missing" } },
+
+	/* sockets, paths, files */
+	{ "no kind of socket", "listen = /run/p.sock",
+	    { ":1: listen: \"/run/p.sock\" is no socket; write "
+	      "\"unix:/path\"" } },
+	{ "no path of a socket",
+	    "listen = unix:", { ":1: listen: \"unix:\" names no path" } },
+	{ "too long a socket",
+	    "listen = unix:/aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"
+	    "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa",
+	    { ":1: listen: a path of 109 octets; it can be 107" } },
+	{ "no port", "listen = inet:@127.0.0.1",
+	    { ":1: listen: \"inet:@127.0.0.1\" names no port" } },
+	{ "no host", "listen = inet:8895@",
+	    { ":1: listen: \"inet:8895@\" names no port" } },
+	{ "a port out of bounds", "listen = inet:65536@127.0.0.1",
+	    { ":1: listen: \"inet:65536@127.0.0.1\" names no port" } },
+	{ "a descriptor of a standard stream", "listen = fd:2",
+	    { ":1: listen: \"fd:2\" names no descriptor" } },
+	{ "a TCP control socket", "control = inet:1@127.0.0.1",
+	    { ":1: control: \"inet:1@127.0.0.1\" is no unix socket" } },
+	{ "one socket for both", "listen = unix:/run/p\ncontrol = unix:/run/p",
+	    { ":2: control: is the same socket as listen" } },
+	{ "a log target", "log { target = sylog }",
+	    { ":1: target: \"sylog\" is neither syslog nor stderr nor a "
+	      "path" } },
+	{ "no keys directory", "sign {\nkeys = nowhere }",
+	    { ":2: keys: @/nowhere: there is no such directory" } },
+	{ "keys that are a file", "sign {\nkeys = map }",
+	    { ":2: keys: @/map: is not a directory" } },
+	{ "empty keys", "sign { keys = \"\" }",
+	    { ":1: keys: \"\" names no path" } },
+	{ "keys of a class", "class local { keys = nowhere }",
+	    { ":1: keys: @/nowhere: there is no such directory" } },
+	{ "another kind of map", "senders { owners = map map = hash:map }",
+	    { ":1: map: \"hash:map\" is no map that can be read here; write "
+	      "\"texthash:FILE\"" } },
+	{ "no map file", "senders {\nowners = map\nmap = texthash:nowhere }",
+	    { ":3: map: @/nowhere: can't be read: No such file" } },
+	{ "a bad map", "senders { owners = map\nmap = texthash:badmap }",
+	    { ":2: map: @/badmap:3: b@a.example has no value" } },
+	{ "no map", "senders {\n\nowners = map }",
+	    { ":3: owners: map needs a map; write map = "
+	      "\"texthash:FILE\"" } },
+	{ "no map in a class", "class local { owners = map }",
+	    { ":1: owners: map needs a map" } },
+	{ "an empty map", "senders { owners = map\nmap = \"\" }",
+	    { ":2: map: is empty, but owners = map" } },
+	{ "no network file", "accounts { networks = nowhere }",
+	    { ":1: networks: @/nowhere: can't be read" } },
+	{ "a bad network file", "accounts { networks = map }",
+	    { ":1: networks: @/map:1: " } },
+	{ "no directory to include", "\ninclude_dir = nowhere",
+	    { ":2: include_dir: @/nowhere: there is no such directory" } },
+
+	/* limits */
+	{ "a limit without max", "\nlimit a { per = 1h }",
+	    { ":2: limit a: max is missing; write for example max = 500" } },
+	{ "a limit without anything", "limit a { }",
+	    { ":1: limit a: max is missing", ":1: limit a: per is missing" } },
+	{ "a key that comes later", "limit a { max = 1 per = 1h key = parent }",
+	    { ":1: key: \"parent\" is none of account, from_domain, "
+	      "client_ip" } },
+	{ "a limit can't accept",
+	    "limit a { max = 1 per = 1h action = accept }",
+	    { ":1: action: \"accept\" is none of tempfail, reject, hold" } },
+	{ "a bad template", "limit a { max = 1 per = 1h reply = \"%{nope}\" }",
+	    { ":1: reply: " } },
+	{ "max too large", "limit a { max = 1000000000000001 per = 1h }",
+	    { ":1: max: \"1000000000000001\" is out of bounds" } },
+	{ "too many limits on domains",
+	    "limit a { max = 1 per = 1h key = from_domain }\n"
+	    "limit b { max = 1 per = 1h key = from_domain }\n"
+	    "limit c { max = 1 per = 1h key = from_domain }\n"
+	    "limit d { max = 1 per = 1h key = from_domain }\n"
+	    "limit e { max = 1 per = 1h }",
+	    { ":5: limit e is one too many" } },
+
+	/* classes and listeners */
+	{ "an option in inbound", "class inbound {\nlimits = yes\nkeys = x }",
+	    { ":2: limits: class inbound takes no options",
+		":3: keys: class inbound takes no options" } },
+	{ "local's option in relay", "class relay { hold_max = 1 }",
+	    { ":1: hold_max: there is no such option in this section; it "
+	      "stands in section class local" } },
+	{ "a listener's unknown class", "listener 25 { class = outbound }",
+	    { ":1: class: \"outbound\" is none of submission, local, relay, "
+	      "inbound" } },
+	{ "inbound is left alone",
+	    "listener 25 { class = inbound require_tls = yes }",
+	    { ":1: class: mail of class inbound is left alone" } },
+
+	/* the text itself */
+	{ "Latin-1", "user = \"p\xF6\"", { ":1: octet 0xF6 is not UTF-8" } },
+	{ "a hostile name", "\"a\\\"%s%n\" = 1",
+	    { ":1: a\"%s%n: names of options stand without quotes",
+		":1: a\"%s%n: there is no such option" } },
+	{ "a very long value",
+	    "mode = aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"
+	    "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa",
+	    { ":1: mode: \"aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"
+	      "aaaaaaaaaaa...\" is none of enforce, observe" } },
+};
+
+static void
+bad_configurations_are_refused(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < COUNT(bad_cases); i++) {
+		const struct bad_case *c = &bad_cases[i];
+		struct conf_errors errors;
+		struct conf *conf =
+		    conf_read_text(file, c->text, strlen(c->text), &errors);
+
+		if (conf != NULL)
+			fail_msg("%s: was read", c->name);
+		check_errors(c->name, &errors, file, c->errors);
+		conf_errors_clear(&errors);
+	}
+}
+
+static void
+all_errors_of_a_file_are_told(void **state)
+{
+	static const char text[] =
+	    /*  1 */ "# a file with many mistakes\n"
+		     /*  2 */ "listen = \"unix:/run/p.sock\"\n"
+		     /*  3 */ "socket_mod = \"0660\"\n"
+		     /*  4 */ "mode enforce\n"
+		     /*  5 */ "max_busy = 0   # none?\n"
+		     /*  6 */ "relay_networks = {\n"
+		     /*  7 */ "    10.0.0.0/8,      # fine\n"
+		     /*  8 */ "    10.1.2.3/16,\n"
+		     /*  9 */ "    nonsense,\n"
+		     /* 10 */ "}\n"
+		     /* 11 */ "listen = \"fd:3\"\n"
+		     /* 12 */ "// no comment\n"
+		     /* 13 */ "log {\n"
+		     /* 14 */ "    format = xml   level = loud\n"
+		     /* 15 */ "    colour = \"red\n"
+		     /* 16 */ "}\n"
+		     /* 17 */ "\n"
+		     /* 18 */ "store { size = 25MB }\n"
+		     /* 19 */ "sign {\n"
+		     /* 20 */ "    keys = \"nowhere\"\n"
+		     /* 21 */ "    headers = { Subject, Received }\n"
+		     /* 22 */ "    oversign = { }\n"
+		     /* 23 */ "    expire = 14\n"
+		     /* 24 */ "}\n"
+		     /* 25 */ "senders { owners = map }\n"
+		     /* 26 */ "limit \"a\" { max = 5  per = 0s }\n"
+		     /* 27 */ "limit \"a\" { max = 5  per = 1h }\n"
+		     /* 28 */ "limit { max = 5  per = 1h }\n"
+		     /* 29 */ "class inbound { limits = yes }\n"
+		     /* 30 */ "class relay { hold_max = 5 }\n"
+		     /* 31 */ "dns { timeout = 5s }\n"
+		     /* 32 */ "listener \"70000\" { }\n"
+		     /* 33 */ "user = caf\xE9\n"
+		     /* 34 */ "log { }\n"
+		     /* 35 */ "accounts { identify = { sasl, header }\n";
+	static const char *const wanted[] = {
+		":3: socket_mod: there is no such option outside of sections; "
+		"did you mean socket_mode?",
+		":4: mode: '=' is missing after the name: mode = enforce",
+		":5: max_busy: \"0\" is out of bounds; it can be 1 to 65536",
+		":8: relay_networks: \"10.1.2.3/16\" has bits",
+		":9: relay_networks: \"nonsense\" is not a network",
+		":11: listen: is set already at @/t.conf:2; remove one of the "
+		"two",
+		":12: //: '=' is missing after the name",
+		":14: format: \"xml\" is none of logfmt, json",
+		":14: level: \"loud\" is none of error, warning, info, debug",
+		":15: the string that begins here has no closing '\"'",
+		":15: colour: there is no such option",
+		":18: size: \"25MB\" is no size",
+		":20: keys: @/nowhere: there is no such directory",
+		":21: headers: \"Received\" changes on the way",
+		":21: headers: From is missing",
+		":23: expire: \"14\" has no unit",
+		":25: owners: map needs a map",
+		":26: per: \"0s\" is out of bounds",
+		":27: section limit a is there already at @/t.conf:26",
+		":28: a limit needs a name",
+		":29: limits: class inbound takes no options",
+		":30: hold_max: there is no such option in this section",
+		":31: there is no section dns",
+		":32: a listener needs a port",
+		":33: octet 0xE9 is not UTF-8",
+		":34: section log is there already at @/t.conf:13",
+		":35: section accounts that begins here has no '}'",
+		":35: identify: \"header\" is none of sasl",
+		NULL,
+	};
+	struct conf_errors errors;
+
+	(void)state;
+	assert_null(conf_read_text(file, text, sizeof(text) - 1, &errors));
+	check_errors("many mistakes", &errors, file, wanted);
+	conf_errors_clear(&errors);
+}
+
+static void
+errors_above_two_hundred_are_counted(void **state)
+{
+	enum { LINES = 5000 };
+	static char text[LINES * 6 + 1];
+	struct conf_errors errors;
+
+	(void)state;
+	for (size_t i = 0; i < LINES; i++)
+		memcpy(text + 6 * i, "x = 1\n", 6);
+	assert_null(conf_read_text(file, text, 6 * LINES, &errors));
+	assert_int_equal(errors.count, 201);
+	assert_non_null(strstr(errors.lines[0], "t.conf:1: x: "));
+	assert_non_null(strstr(errors.lines[199], "t.conf:200: x: "));
+	assert_non_null(strstr(errors.lines[200], "t.conf: and 4800 more"));
+	conf_errors_clear(&errors);
+	conf_errors_clear(&errors);
+}
+
+static void
+errors_of_included_files_are_told(void **state)
+{
+	static const char *const wanted[] = {
+		":2: mode: \"x\" is none of",
+		"@/conf.d/a.conf:1: max_busy: is set already at @/t.conf:1",
+		"@/conf.d/a.conf:2: include_dir: stands in the main file only",
+		"@/conf.d/b.conf:1: section log is there already at "
+		"@/conf.d/a.conf:3",
+		"@/conf.d/c.conf: can't be read: Is a directory",
+		NULL,
+	};
+	struct conf_errors errors;
+	char path[128];
+
+	(void)state;
+	write_file("t.conf", "max_busy = 7\nmode = x\ninclude_dir = conf.d\n");
+	write_file(
+	    "conf.d/a.conf", "max_busy = 8\ninclude_dir = \".\"\nlog { }\n");
+	write_file("conf.d/b.conf", "log { }\n");
+	path_in(path, sizeof(path), "conf.d/c.conf");
+	assert_int_equal(mkdir(path, 0700), 0);
+	assert_null(conf_read(file, &errors));
+	check_errors("include", &errors, file, wanted);
+	conf_errors_clear(&errors);
+	assert_int_equal(rmdir(path), 0);
+	remove_file("conf.d/a.conf");
+	remove_file("conf.d/b.conf");
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(bad_configurations_are_refused),
+		cmocka_unit_test(all_errors_of_a_file_are_told),
+		cmocka_unit_test(errors_above_two_hundred_are_counted),
+		cmocka_unit_test(errors_of_included_files_are_told),
+	};
+
+	return cmocka_run_group_tests_name(
+	    "conf_errors", tests, fixture_begin, fixture_end);
+}
