@@ -1,0 +1,244 @@
+#include "milter/io/keys_domain.h"
+#include "policy/signing.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <openssl/err.h>
+#include <openssl/evp.h>
+#include <openssl/rand.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+enum { STRING_OCTETS = 255 }; /* of one string of a TXT record */
+
+static bool
+refuse_errno(struct fault *fault, const char *path)
+{
+	fault_set(fault, FAULT_PERMANENT, "%s: %s", path,
+	    errno == EEXIST ? "there is such a key: take another selector"
+			    : strerror(errno));
+	return false;
+}
+
+static bool
+are_usable(const char *domain, const char *selector,
+    enum key_algorithm algorithm, unsigned bits, struct fault *fault)
+{
+	if (!keys_domain_is_name(domain))
+		fault_set(fault, FAULT_PERMANENT,
+		    "\"%s\" is no domain in lower case and A-labels", domain);
+	else if (!signing_is_selector(selector))
+		fault_set(fault, FAULT_PERMANENT,
+		    "\"%s\" is no selector: letters, digits and hyphens, in "
+		    "labels of at most 63",
+		    selector);
+	else if (algorithm == KEY_RSA_SHA256
+	    && (bits < KEYS_RSA_LEAST_BITS || bits > KEYS_RSA_MOST_BITS))
+		fault_set(fault, FAULT_PERMANENT,
+		    "RSA with %u bits: %d to %d are possible, 2048 is good",
+		    bits, KEYS_RSA_LEAST_BITS, KEYS_RSA_MOST_BITS);
+	else
+		return true;
+	return false;
+}
+
+static bool
+make_key(enum key_algorithm algorithm, unsigned bits,
+    struct key_material *material_out, struct fault *fault)
+{
+	EVP_PKEY *pkey = algorithm == KEY_RSA_SHA256
+	    ? EVP_PKEY_Q_keygen(NULL, NULL, "RSA", (size_t)bits)
+	    : EVP_PKEY_Q_keygen(NULL, NULL, "ED25519");
+	bool is_made = false;
+
+	if (pkey == NULL)
+		fault_set(
+		    fault, FAULT_TEMPORARY, "OpenSSL could not make a key");
+	else
+		is_made = keys_material_of(pkey, material_out, fault);
+	EVP_PKEY_free(pkey);
+	ERR_clear_error();
+	return is_made;
+}
+
+/* The DNS record, in the form of zone files (RFC 1035 §5.1). */
+static char *
+make_record(const char *domain, const char *selector,
+    const struct key_material *material)
+{
+	const char *algorithm =
+	    material->algorithm == KEY_RSA_SHA256 ? "rsa" : "ed25519";
+	char *value = NULL;
+	char *record = NULL;
+	size_t size = 0;
+	FILE *stream;
+
+	if (asprintf(
+		&value, "v=DKIM1; k=%s; p=%s", algorithm, material->public_b64)
+	    < 0)
+		return NULL;
+	stream = open_memstream(&record, &size);
+	if (stream == NULL) {
+		free(value);
+		return NULL;
+	}
+	fprintf(stream, "%s._domainkey.%s. IN TXT (", selector, domain);
+	for (const char *rest = value; *rest != '\0';) {
+		size_t length = strnlen(rest, STRING_OCTETS);
+
+		fprintf(stream, " \"%.*s\"", (int)length, rest);
+		rest += length;
+	}
+	fprintf(stream, " )");
+	free(value);
+	if (fclose(stream) != 0) {
+		free(record);
+		record = NULL;
+	}
+	return record;
+}
+
+static bool
+give_to(int fd, uint32_t uid, uint32_t gid)
+{
+	return (uid == geteuid() && gid == getegid())
+	    || fchown(fd, uid, gid) == 0;
+}
+
+/* Open the domain's directory; make it if need be. A symbolic link is not
+ * followed here: whoever owns the directory above it could have a key that
+ * root makes put anywhere. */
+static int
+open_domain(int above, const char *domain, uint32_t uid, uint32_t gid)
+{
+	bool is_new = mkdirat(above, domain, 0700) == 0;
+	int fd = -1;
+	int error;
+
+	if (is_new || errno == EEXIST)
+		fd = openat(above, domain,
+		    O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	if (fd < 0 || !is_new
+	    || (fchmod(fd, 0700) == 0 && give_to(fd, uid, gid)))
+		return fd;
+	error = errno;
+	close(fd);
+	unlinkat(above, domain, AT_REMOVEDIR);
+	errno = error;
+	return -1;
+}
+
+static bool
+write_all(int fd, const char *data)
+{
+	size_t length = strlen(data);
+
+	while (length > 0) {
+		ssize_t wrote = write(fd, data, length);
+
+		if (wrote < 0 && errno == EINTR)
+			continue;
+		if (wrote < 0)
+			return false;
+		data += wrote;
+		length -= (size_t)wrote;
+	}
+	return fsync(fd) == 0;
+}
+
+/* Write pem to a hidden file and then give it its name, so that nobody ever
+ * sees half a key. link(2) refuses to replace what is there, on every file
+ * system that has it. */
+static bool
+write_file(int directory_fd, const char *name, const char *pem, uint32_t uid,
+    uint32_t gid)
+{
+	bool is_written = false;
+	char *hidden = NULL;
+	uint64_t random;
+	int error;
+	int fd;
+
+	if (RAND_bytes((unsigned char *)&random, sizeof(random)) != 1
+	    || asprintf(&hidden, ".%.100s.%016" PRIx64, name, random) < 0) {
+		errno = ENOMEM;
+		return false;
+	}
+	fd = openat(directory_fd, hidden,
+	    O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
+	if (fd >= 0) {
+		is_written = fchmod(fd, 0600) == 0 && write_all(fd, pem)
+		    && give_to(fd, uid, gid)
+		    && linkat(directory_fd, hidden, directory_fd, name, 0) == 0
+		    && fsync(directory_fd) == 0;
+		error = errno;
+		unlinkat(directory_fd, hidden, 0);
+		close(fd);
+		errno = error;
+	}
+	free(hidden);
+	return is_written;
+}
+
+static bool
+write_key(const char *directory, const char *domain, const char *selector,
+    const char *pem, uint32_t uid, uint32_t gid, struct fault *fault)
+{
+	bool is_written = false;
+	int above = -1;
+	int fd = -1;
+	char *path;
+
+	if (asprintf(&path, "%s/%s/%s.private", directory, domain, selector)
+	    < 0) {
+		fault_memory(fault);
+		return false;
+	}
+	above = open(directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (above >= 0)
+		fd = open_domain(above, domain, uid, gid);
+	if (above < 0)
+		fault_set(fault, FAULT_PERMANENT, "%s: %s", directory,
+		    errno == ENOENT ? "not there: make it" : strerror(errno));
+	else
+		is_written = (fd >= 0
+				 && write_file(
+				     fd, strrchr(path, '/') + 1, pem, uid, gid))
+		    || refuse_errno(fault, path);
+	if (fd >= 0)
+		close(fd);
+	if (above >= 0)
+		close(above);
+	free(path);
+	return is_written;
+}
+
+bool
+keys_generate(const char *directory, const char *domain, const char *selector,
+    enum key_algorithm algorithm, unsigned bits, uint32_t owner_uid,
+    uint32_t owner_gid, char **record_out, struct fault *fault)
+{
+	struct key_material material = { 0 };
+	bool is_done = false;
+
+	*record_out = NULL;
+	if (!are_usable(domain, selector, algorithm, bits, fault)
+	    || !make_key(algorithm, bits, &material, fault))
+		return false;
+	/* The record first: a key without one would be of no use. */
+	*record_out = make_record(domain, selector, &material);
+	if (*record_out == NULL)
+		fault_memory(fault);
+	else
+		is_done = write_key(directory, domain, selector, material.pem,
+		    owner_uid, owner_gid, fault);
+	if (!is_done) {
+		free(*record_out);
+		*record_out = NULL;
+	}
+	keys_material_clear(&material);
+	return is_done;
+}

@@ -1,0 +1,83 @@
+/* keys_fixture: texts of key files, and a place to put them and look for them,
+ * for the tests of keys. What goes wrong here fails the test. */
+#ifndef TESTS_UNIT_KEYS_FIXTURE_H
+#define TESTS_UNIT_KEYS_FIXTURE_H
+
+#include "milter/io/keys.h"
+
+#include <stdatomic.h>
+#include <stddef.h>
+#include <sys/types.h>
+
+#define DOMAIN "a.example"
+#define COUNT(array) (sizeof(array) / sizeof((array)[0]))
+
+/* Texts of key files, made once. */
+enum key_text {
+	TEXT_RSA,     /* PKCS#8, 2048 bits */
+	TEXT_RSA_OLD, /* the same, PKCS#1 */
+	TEXT_ED25519,
+	TEXT_RSA_WEAK,
+	TEXT_RSA_HUGE,
+	TEXT_RSA_DAMAGED,
+	TEXT_EC,
+	TEXT_ENCRYPTED,
+	TEXT_ENCRYPTED_OLD,
+	TEXT_PUBLIC,
+	TEXT_COUNT,
+};
+
+/* Made and freed once around all tests, by cmocka. */
+int key_texts_make(void **state);
+int key_texts_free(void **state);
+
+/* One of them. */
+const char *key_text(enum key_text which);
+
+/* What a DNS record says of TEXT_RSA, and so of TEXT_RSA_OLD. */
+const char *key_text_rsa_public(void);
+
+/* A directory of keys, empty but for DOMAIN's, and a cache with a clock. */
+struct place {
+	char directory[64];
+	struct keys *keys;
+	atomic_ullong now_ms;
+};
+
+/* The caller closes it. most: domains that the cache holds. */
+struct place *place_open(size_t most);
+
+/* Remove all of it and free it. */
+void place_close(struct place *place);
+
+/* Put the system's clock, as the program under test sees it, this far ahead:
+ * so files that were just made are old. place_open() puts it back. */
+void place_set_ahead(long seconds);
+
+/* Where name is; the caller frees it. */
+char *place_path(const struct place *place, const char *name);
+
+/* Make a directory. */
+void
+place_put_directory(const struct place *place, const char *name, mode_t mode);
+
+/* Write a file anew. */
+void place_put(const struct place *place, const char *name, const char *text,
+    size_t length, mode_t mode);
+
+/* Write a key file as it should be: for its owner only. */
+void
+place_put_text(const struct place *place, const char *name, enum key_text text);
+
+/* Remove a file or an empty directory. */
+void place_remove(const struct place *place, const char *name);
+
+/* What keys_find() says of domain: "none", the selectors with blanks between
+ * them, or a fault's words. Good until the next call. */
+const char *place_found(struct place *place, const char *domain);
+
+/* place_found() must say what is wanted; name is the case's. */
+void place_expect(struct place *place, const char *name, const char *domain,
+    const char *wanted);
+
+#endif

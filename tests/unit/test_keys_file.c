@@ -1,0 +1,232 @@
+/* What of a domain's key files must be refused, and in which words. */
+#include "milter/io/keys.h"
+#include "milter/io/keys_file.h"
+#include "tests/unit/keys_fixture.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+/* ---- one file ----------------------------------------------------------- */
+
+struct file_case {
+	const char *name;
+	enum key_text text;
+	const char *before; /* put before the text */
+	size_t cut;         /* as much of the text; 0: all */
+	mode_t mode;
+	const char *words; /* part of the fault's; NULL: it is a key */
+};
+
+static const struct file_case file_cases[] = {
+	{ "RSA, PKCS#8", TEXT_RSA, "", 0, 0600, NULL },
+	{ "RSA, PKCS#1", TEXT_RSA_OLD, "", 0, 0600, NULL },
+	{ "Ed25519", TEXT_ED25519, "", 0, 0600, NULL },
+	{ "text before it", TEXT_RSA, "# our key\nMII\n", 0, 0600, NULL },
+	{ "readable by us only", TEXT_RSA, "", 0, 0400, NULL },
+	{ "readable by our group", TEXT_RSA, "", 0, 0640, NULL },
+	{ "readable by others", TEXT_RSA, "", 0, 0604, "chmod 600 it" },
+	{ "writable by others", TEXT_RSA, "", 0, 0602, "chmod 600 it" },
+	{ "executable by others", TEXT_RSA, "", 0, 0601, "chmod 600 it" },
+	{ "writable by the group", TEXT_RSA, "", 0, 0620, "chmod 600 it" },
+	{ "as cp leaves it", TEXT_RSA, "", 0, 0644, "chmod 600 it" },
+	{ "weak", TEXT_RSA_WEAK, "", 0, 0600, "RSA with 768 bits" },
+	{ "huge", TEXT_RSA_HUGE, "", 0, 0600, "RSA with 8200 bits" },
+	{ "damaged", TEXT_RSA_DAMAGED, "", 0, 0600, "damaged" },
+	{ "EC", TEXT_EC, "", 0, 0600, "neither an RSA nor an Ed25519" },
+	{ "encrypted", TEXT_ENCRYPTED, "", 0, 0600, "encrypted" },
+	{ "encrypted PKCS#1", TEXT_ENCRYPTED_OLD, "", 0, 0600, "encrypted" },
+	{ "public", TEXT_PUBLIC, "", 0, 0600, "no private key" },
+	{ "first line only", TEXT_RSA, "", 28, 0600, "no private key" },
+	{ "half", TEXT_RSA, "", 900, 0600, "no private key" },
+	{ "last line missing", TEXT_ED25519, "", 95, 0600, "no private key" },
+	{ "not PEM", TEXT_RSA, "", 1, 0600, "no private key" },
+};
+
+static void
+test_file(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < COUNT(file_cases); i++) {
+		const struct file_case *c = &file_cases[i];
+		struct place *place = place_open(4);
+		char *data = NULL;
+		const char *got;
+
+		assert_true(
+		    asprintf(&data, "%s%s", c->before, key_text(c->text)) > 0);
+		place_put(place, DOMAIN "/s1.private", data,
+		    c->cut > 0 ? c->cut : strlen(data), c->mode);
+		got = place_found(place, DOMAIN);
+		if (c->words == NULL ? strcmp(got, "s1") != 0
+				     : strstr(got, c->words) == NULL
+			    || strstr(got, DOMAIN "/s1.private: ") == NULL)
+			fail_msg("%s: wanted %s, got \"%s\"", c->name,
+			    c->words != NULL ? c->words : "s1", got);
+		free(data);
+		place_close(place);
+	}
+}
+
+static void
+test_odd_contents(void **state)
+{
+	struct place *place = place_open(4);
+	char *large = calloc(1, 1 << 20);
+
+	(void)state;
+	assert_non_null(large);
+	place_put(place, DOMAIN "/s1.private", "", 0, 0600);
+	assert_non_null(strstr(place_found(place, DOMAIN), "no private key"));
+	place->now_ms += KEYS_STALE_MS;
+	place_put(place, DOMAIN "/s1.private", large, KEYS_FILE_BYTES, 0600);
+	assert_non_null(strstr(place_found(place, DOMAIN), "no private key"));
+	place->now_ms += KEYS_STALE_MS;
+	place_put(
+	    place, DOMAIN "/s1.private", large, KEYS_FILE_BYTES + 1, 0600);
+	assert_non_null(strstr(place_found(place, DOMAIN), "too large"));
+	free(large);
+	place_close(place);
+}
+
+static void
+test_not_a_file(void **state)
+{
+	struct place *place = place_open(4);
+	char *path = place_path(place, DOMAIN "/s1.private");
+	char *target = place_path(place, "elsewhere");
+
+	(void)state;
+	assert_int_equal(0, mkfifo(path, 0600)); /* opening must not hang */
+	assert_non_null(
+	    strstr(place_found(place, DOMAIN), "not a regular file"));
+	assert_int_equal(0, unlink(path));
+	assert_int_equal(0, mkdir(path, 0700));
+	place->now_ms += KEYS_STALE_MS;
+	assert_non_null(
+	    strstr(place_found(place, DOMAIN), "not a regular file"));
+	assert_int_equal(0, rmdir(path));
+
+	assert_int_equal(0, symlink(target, path));
+	place->now_ms += KEYS_STALE_MS;
+	assert_non_null(strstr(place_found(place, DOMAIN), "No such file"));
+	place_put_text(place, "elsewhere", TEXT_RSA);
+	place->now_ms += KEYS_STALE_MS;
+	place_expect(place, "a symbolic link is followed", DOMAIN, "s1");
+	assert_int_equal(0, chmod(target, 0644));
+	place->now_ms += KEYS_STALE_MS;
+	assert_non_null(strstr(place_found(place, DOMAIN), "chmod 600 it"));
+	free(path);
+	free(target);
+	place_close(place);
+}
+
+static void
+test_owner(void **state)
+{
+	struct place *place = place_open(4);
+	char *path = place_path(place, DOMAIN "/s1.private");
+
+	(void)state;
+	if (geteuid() != 0) {
+		free(path);
+		place_close(place);
+		skip(); /* only root can give files away */
+	}
+	place_put_text(place, DOMAIN "/s1.private", TEXT_RSA);
+	assert_int_equal(0, chown(path, 4242, 0));
+	assert_non_null(
+	    strstr(place_found(place, DOMAIN), "belongs to uid 4242"));
+	assert_int_equal(0, chown(path, 0, 4343));
+	place->now_ms += KEYS_STALE_MS;
+	place_expect(place, "a group without rights", DOMAIN, "s1");
+	assert_int_equal(0, chmod(path, 0640));
+	place->now_ms += KEYS_STALE_MS;
+	assert_non_null(
+	    strstr(place_found(place, DOMAIN), "group 4343 can read"));
+	free(path);
+	place_close(place);
+}
+
+/* ---- a directory -------------------------------------------------------- */
+
+static void
+test_file_names(void **state)
+{
+	static const char *const bad[] = { "a b", "s1;", "-", "a..b",
+		"\xc3\xa4", "s1,x" };
+
+	(void)state;
+	for (size_t i = 0; i < COUNT(bad); i++) {
+		struct place *place = place_open(4);
+		char *name = NULL;
+
+		assert_true(asprintf(&name, DOMAIN "/%s.private", bad[i]) > 0);
+		place_put_text(place, name, TEXT_RSA);
+		if (strstr(place_found(place, DOMAIN), "is no DKIM selector")
+		    == NULL)
+			fail_msg(
+			    "%s: got %s", name, place_found(place, DOMAIN));
+		free(name);
+		place_close(place);
+	}
+}
+
+static void
+test_too_many(void **state)
+{
+	struct place *place = place_open(4);
+
+	(void)state;
+	for (int i = 0; i < KEYS_PER_DOMAIN; i++) {
+		char name[64];
+
+		snprintf(name, sizeof(name), DOMAIN "/s%d.private", i);
+		place_put_text(place, name, TEXT_ED25519);
+	}
+	place_expect(
+	    place, "as many as may be", DOMAIN, "s0 s1 s2 s3 s4 s5 s6 s7");
+	place_put_text(place, DOMAIN "/s8.private", TEXT_ED25519);
+	place->now_ms += KEYS_STALE_MS;
+	assert_non_null(strstr(place_found(place, DOMAIN), "more than 8 keys"));
+	place_close(place);
+}
+
+static void
+test_same_selector(void **state)
+{
+	struct place *place = place_open(4);
+
+	(void)state;
+	place_put_text(place, DOMAIN "/S1.private", TEXT_ED25519);
+	place_put_text(place, DOMAIN "/s1.private", TEXT_RSA);
+	assert_non_null(
+	    strstr(place_found(place, DOMAIN), "the same selector"));
+	place_close(place);
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_file),
+		cmocka_unit_test(test_odd_contents),
+		cmocka_unit_test(test_not_a_file),
+		cmocka_unit_test(test_owner),
+		cmocka_unit_test(test_file_names),
+		cmocka_unit_test(test_too_many),
+		cmocka_unit_test(test_same_selector),
+	};
+
+	return cmocka_run_group_tests_name(
+	    "keys_file", tests, key_texts_make, key_texts_free);
+}

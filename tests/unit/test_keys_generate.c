@@ -1,0 +1,286 @@
+/* What a made key is, and what keys_check() says of those that are there. */
+#include "milter/io/keys.h"
+#include "tests/unit/keys_fixture.h"
+
+#include <dirent.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+/* ---- keys_check() ------------------------------------------------------- */
+
+struct complaints {
+	char words[4096];
+	size_t count;
+};
+
+static void
+complain(void *context, const struct fault *fault)
+{
+	struct complaints *complaints = context;
+	size_t used = strlen(complaints->words);
+
+	complaints->count++;
+	snprintf(complaints->words + used, sizeof(complaints->words) - used,
+	    "%s\n", fault->words);
+}
+
+static void
+test_check(void **state)
+{
+	struct place *place = place_open(4);
+	struct complaints got = { 0 };
+	struct complaints one = { 0 };
+	struct complaints none = { 0 };
+
+	(void)state;
+	place_put_text(place, DOMAIN "/s1.private", TEXT_RSA);
+	place_put(place, "README", "x", 1, 0644);
+	place_put_directory(place, ".git", 0700);
+	place_put_directory(place, "lost+found", 0700);
+	assert_int_equal(0, keys_check(place->directory, 100, complain, &got));
+	place_put_directory(place, "weak.example", 0700);
+	place_put_text(place, "weak.example/s1.private", TEXT_RSA_WEAK);
+	place_put_directory(place, "B.Example", 0700);
+	place_put_text(place, "B.Example/s1.private", TEXT_RSA);
+	place_put_directory(place, "mode.example", 0700);
+	place_put(place, "mode.example/s1.private", "x", 1, 0644);
+	assert_int_equal(3, keys_check(place->directory, 100, complain, &got));
+	assert_int_equal(3, got.count);
+	assert_non_null(strstr(got.words, "weak.example/s1.private: RSA"));
+	assert_non_null(strstr(got.words, "/B.Example: no domain in lower"));
+	assert_non_null(strstr(got.words, "mode.example/s1.private: chmod"));
+	assert_true(keys_check(place->directory, 1, complain, &none) <= 1);
+	assert_int_equal(1, keys_check("/nowhere/keys", 100, complain, &one));
+	assert_string_equal("/nowhere/keys: not there: make it\n", one.words);
+	place_close(place);
+}
+
+/* ---- keys_generate() ---------------------------------------------------- */
+
+static mode_t
+mode_of(const struct place *place, const char *name)
+{
+	char *path = place_path(place, name);
+	struct stat status;
+
+	assert_int_equal(0, stat(path, &status));
+	free(path);
+	return status.st_mode & 07777;
+}
+
+static size_t
+entries_of(const struct place *place, const char *name)
+{
+	char *path = place_path(place, name);
+	DIR *stream = opendir(path);
+	size_t count = 0;
+
+	assert_non_null(stream);
+	while (readdir(stream) != NULL)
+		count++;
+	closedir(stream);
+	free(path);
+	return count - 2;
+}
+
+/* The strings of a record, joined; each at most 255 octets. */
+static char *
+joined(const char *record, const char *owner)
+{
+	char *value = calloc(1, strlen(record) + 1);
+	size_t length = 0;
+	size_t in_string = 0;
+	bool is_inside = false;
+
+	assert_memory_equal(owner, record, strlen(owner));
+	assert_non_null(value);
+	for (const char *at = record + strlen(owner); *at != '\0'; at++) {
+		if (*at == '"') {
+			is_inside = !is_inside;
+			in_string = 0;
+		} else if (is_inside) {
+			value[length++] = *at;
+			assert_true(++in_string <= 255);
+		}
+	}
+	assert_false(is_inside);
+	return value;
+}
+
+static void
+generate_under(mode_t mask)
+{
+	struct place *place = place_open(8);
+	const struct {
+		const char *selector;
+		enum key_algorithm algorithm;
+		unsigned bits;
+		const char *word;
+	} cases[] = {
+		{ "s1", KEY_RSA_SHA256, 2048, "rsa" },
+		{ "ed", KEY_ED25519_SHA256, 0, "ed25519" },
+		{ "big._x", KEY_RSA_SHA256, 1024, "rsa" },
+	};
+	mode_t old = umask(mask);
+
+	for (size_t i = 0; i < COUNT(cases); i++) {
+		const struct key_ring *ring;
+		struct fault fault = { 0 };
+		char name[64];
+		char *record;
+		char *owner = NULL;
+		char *value;
+		char *wanted = NULL;
+
+		snprintf(name, sizeof(name), "new%zu.example", i);
+		if (!keys_generate(place->directory, name, cases[i].selector,
+			cases[i].algorithm, cases[i].bits, geteuid(), getegid(),
+			&record, &fault))
+			fail_msg("%s: %s", cases[i].selector, fault.words);
+		assert_int_equal(0700, mode_of(place, name));
+		assert_int_equal(1, entries_of(place, name));
+		assert_true(keys_find(
+		    place->keys, place->directory, name, &ring, &fault));
+		assert_int_equal(1, ring->count);
+		assert_int_equal(cases[i].algorithm, ring->keys[0].algorithm);
+		assert_true(asprintf(&owner, "%s._domainkey.%s. IN TXT ( ",
+				cases[i].selector, name)
+		    > 0);
+		assert_true(asprintf(&wanted, "v=DKIM1; k=%s; p=%s",
+				cases[i].word, ring->keys[0].public_b64)
+		    > 0);
+		value = joined(record, owner);
+		assert_string_equal(wanted, value);
+		assert_null(strchr(record, '\n'));
+		keys_release(place->keys, &ring);
+		free(record);
+		free(owner);
+		free(value);
+		free(wanted);
+	}
+	assert_int_equal(0600, mode_of(place, "new0.example/s1.private"));
+	umask(old);
+	place_close(place);
+}
+
+static void
+test_generate(void **state)
+{
+	(void)state;
+	generate_under(0);
+	generate_under(0077);
+	generate_under(0277);
+}
+
+static void
+test_generate_refuses(void **state)
+{
+	static const struct {
+		const char *name;
+		const char *domain;
+		const char *selector;
+		enum key_algorithm algorithm;
+		unsigned bits;
+		const char *words;
+	} cases[] = {
+		{ "there already", DOMAIN, "s1", KEY_ED25519_SHA256, 0,
+		    "there is such a key" },
+		{ "a link in its place", "link.example", "s1",
+		    KEY_ED25519_SHA256, 0, "link.example/s1.private: " },
+		{ "a file in its place", "file.example", "s1",
+		    KEY_ED25519_SHA256, 0, "Not a directory" },
+		{ "a path", "../b", "s1", KEY_ED25519_SHA256, 0, "no domain" },
+		{ "upper case", "A.example", "s1", KEY_ED25519_SHA256, 0,
+		    "no domain" },
+		{ "no selector", DOMAIN, "a/b", KEY_ED25519_SHA256, 0,
+		    "no selector" },
+		{ "weak", DOMAIN, "s2", KEY_RSA_SHA256, 768, "768 bits" },
+		{ "huge", DOMAIN, "s2", KEY_RSA_SHA256, 100000, "bits" },
+	};
+	struct place *place = place_open(8);
+	char *link = place_path(place, "link.example");
+	char *target = place_path(place, DOMAIN);
+	struct fault fault;
+	char *record;
+
+	(void)state;
+	place_put_text(place, DOMAIN "/s1.private", TEXT_RSA);
+	place_put(place, "file.example", "", 0, 0600);
+	assert_int_equal(0, symlink(target, link));
+	for (size_t i = 0; i < COUNT(cases); i++) {
+		record = (void *)place;
+		fault = (struct fault){ 0 };
+		if (keys_generate(place->directory, cases[i].domain,
+			cases[i].selector, cases[i].algorithm, cases[i].bits,
+			geteuid(), getegid(), &record, &fault))
+			fail_msg("%s: it was made", cases[i].name);
+		assert_null(record);
+		if (strstr(fault.words, cases[i].words) == NULL)
+			fail_msg("%s: wanted %s, got %s", cases[i].name,
+			    cases[i].words, fault.words);
+	}
+	assert_false(keys_generate("/nowhere/keys", DOMAIN, "s1",
+	    KEY_ED25519_SHA256, 0, geteuid(), getegid(), &record, &fault));
+	assert_string_equal("/nowhere/keys: not there: make it", fault.words);
+	assert_int_equal(1, entries_of(place, DOMAIN));
+	place_expect(place, "the old key is whole", DOMAIN, "s1");
+	free(link);
+	free(target);
+	place_close(place);
+}
+
+static void
+test_generate_owner(void **state)
+{
+	struct place *place = place_open(8);
+	char *path = place_path(place, "new.example/s1.private");
+	struct fault fault = { 0 };
+	struct stat status;
+	char *record;
+	bool is_made = keys_generate(place->directory, "new.example", "s1",
+	    KEY_ED25519_SHA256, 0, 4242, 4343, &record, &fault);
+
+	(void)state;
+	if (geteuid() != 0) {
+		/* Nothing is left of what can't be given away. */
+		assert_false(is_made);
+		assert_int_equal(1, entries_of(place, ""));
+	} else {
+		assert_true(is_made);
+		assert_int_equal(0, stat(path, &status));
+		assert_int_equal(4242, status.st_uid);
+		assert_int_equal(4343, status.st_gid);
+		free(path);
+		path = place_path(place, "new.example");
+		assert_int_equal(0, stat(path, &status));
+		assert_int_equal(4242, status.st_uid);
+		assert_int_equal(4343, status.st_gid);
+	}
+	free(record);
+	free(path);
+	place_close(place);
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_check),
+		cmocka_unit_test(test_generate),
+		cmocka_unit_test(test_generate_refuses),
+		cmocka_unit_test(test_generate_owner),
+	};
+
+	return cmocka_run_group_tests_name(
+	    "keys_generate", tests, key_texts_make, key_texts_free);
+}
