@@ -1,0 +1,171 @@
+#include "milter/authorize.h"
+
+#include "policy/sender.h"
+#include "policy/signing.h"
+
+#include <string.h>
+
+static const char *
+look_up(const struct map *map, const struct sender_question *question)
+{
+	const char *logins = NULL;
+
+	for (size_t i = 0; map != NULL && logins == NULL && i < question->count;
+	     i++)
+		logins = map_find(map, question->keys[i]);
+	return logins;
+}
+
+static bool
+has_key(struct session *session, const char *domain)
+{
+	const char *candidates[SIGNING_CANDIDATES];
+	const struct class_conf *class = session->message.class;
+	size_t count = signing_candidates(domain, candidates);
+
+	for (size_t i = 0; i < count; i++)
+		if (keys_has(session->services->keys, class->sign_conf.keys,
+			candidates[i]))
+			return true;
+	return false;
+}
+
+bool
+authorize_evidence(struct session *session, const struct mailbox *mailbox,
+    struct sender_evidence *evidence_out)
+{
+	struct message *message = &session->message;
+	const struct senders_conf *senders = &message->class->senders;
+	struct sender_question question;
+
+	memset(evidence_out, 0, sizeof(*evidence_out));
+	if (!sender_question(
+		&senders->rules, mailbox, &message->arena, &question))
+		return false;
+	evidence_out->logins = look_up(senders->map, &question);
+	evidence_out->has_key =
+	    !mailbox->is_literal && has_key(session, mailbox->domain);
+	return true;
+}
+
+static bool
+judge_address(struct session *session, const struct mailbox *mailbox,
+    bool *is_owned_out, bool *is_ours_out)
+{
+	struct message *message = &session->message;
+	struct sender_evidence evidence;
+
+	if (!authorize_evidence(session, mailbox, &evidence))
+		return false;
+	*is_owned_out = sender_owns(&message->class->senders.rules,
+	    &message->account, mailbox, &evidence);
+	*is_ours_out =
+	    *is_owned_out || evidence.logins != NULL || evidence.has_key;
+	return true;
+}
+
+/* An envelope sender that is no mailbox is nobody's; the null sender is a
+ * bounce's, and anybody's. */
+static bool
+judge_envelope(struct session *session, bool *is_owned_out)
+{
+	struct message *message = &session->message;
+	struct message_facts *facts = &message->facts;
+
+	*is_owned_out = facts->is_null_sender;
+	message->is_envelope_ours = false;
+	if (facts->is_null_sender || facts->is_bad_sender)
+		return true;
+	return judge_address(
+	    session, &facts->sender, is_owned_out, &message->is_envelope_ours);
+}
+
+static bool
+judge_authors(struct session *session, const struct mailbox **foreign_out)
+{
+	struct message *message = &session->message;
+	const struct from_field *from = &message->facts.from;
+	bool is_owned, is_ours;
+
+	*foreign_out = NULL;
+	for (size_t i = 0; i < from->count && *foreign_out == NULL; i++) {
+		if (!judge_address(
+			session, &from->mailboxes[i], &is_owned, &is_ours))
+			return false;
+		if (!is_owned)
+			*foreign_out = &from->mailboxes[i];
+	}
+	return true;
+}
+
+static bool
+read_from(struct message *message)
+{
+	struct message_facts *facts = &message->facts;
+	const struct header_field *field = facts->headers;
+
+	while (field != NULL && !session_is_from(field->name))
+		field = field->next;
+	if (field == NULL || facts->from_count != 1)
+		return true;
+	return address_from(
+	    &message->arena, field->value, field->value_length, &facts->from);
+}
+
+/* The words of a bad From go to the client too. */
+static const char *
+from_problem(const struct message_facts *facts)
+{
+	if (facts->from_count == 0)
+		return "there is none";
+	if (facts->from_count > 1)
+		return "there are several";
+	return facts->from.problem != NULL ? facts->from.problem
+					   : "no usable address";
+}
+
+bool
+authorize_message(struct session *session)
+{
+	struct message *message = &session->message;
+	struct message_facts *facts = &message->facts;
+	const struct sender_rules *rules = &message->class->senders.rules;
+	enum mode mode = message->class->mode;
+	const struct mailbox *foreign;
+	struct verdict form, owners;
+	bool is_envelope_owned;
+
+	if (!read_from(message) || !judge_envelope(session, &is_envelope_owned)
+	    || !judge_authors(session, &foreign))
+		return false;
+	message->is_author_owned =
+	    facts->from_count == 1 && facts->from.count > 0 && foreign == NULL;
+	form = sender_judge_form(rules, mode, facts);
+	if (form.reason != REASON_NONE)
+		form.detail = from_problem(facts);
+	if (facts->is_header_too_large) {
+		/* A second From may be in what wasn't kept. */
+		message->is_author_owned = false;
+		form = verdict_make(
+		    rules->on_bad_from, mode, REASON_HEADERS_TOO_LARGE, NULL);
+	}
+	owners =
+	    sender_judge_owners(rules, mode, facts, is_envelope_owned, foreign);
+	message->verdict = verdict_worse(form, owners);
+	return true;
+}
+
+bool
+authorize_domain(struct session *session, const char *domain)
+{
+	struct message *message = &session->message;
+	const struct senders_conf *senders = &message->class->senders;
+	struct sender_evidence evidence = { .has_key = true };
+	struct sender_question question;
+
+	if (!sender_domain_question(domain, &message->arena, &question))
+		return false;
+	evidence.logins = look_up(senders->map, &question);
+	return sender_owns_domain(
+	    &senders->rules, &message->account, domain, &evidence);
+}

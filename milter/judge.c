@@ -1,0 +1,316 @@
+#include "milter/judge.h"
+
+#include "milter/authorize.h"
+#include "milter/charging.h"
+#include "milter/io/clock.h"
+#include "milter/io/uid.h"
+#include "milter/signatures.h"
+
+#include <inttypes.h>
+#include <string.h>
+
+/* How long a message waits for a place among max_busy: long enough for a
+ * burst to pass, short enough that a client never notices. */
+enum { GATE_WAIT_MS = 2000 };
+
+/* Is the MTA on this host for sure? A port of loopback can be reached from
+ * here only. */
+static bool
+is_mta_here(const char *listen)
+{
+	const char *at = strchr(listen, '@');
+	struct address address;
+
+	if (strncmp(listen, "inet", 4) != 0)
+		return true;
+	return at != NULL
+	    && (strcmp(at + 1, "localhost") == 0
+		|| (network_address(at + 1, &address)
+		    && network_is_loopback(&address)));
+}
+
+/* Who owns the client's socket can be known only where the MTA is on this
+ * host, and is asked once a connection, when an account may depend on it. */
+static void
+ask_uid(struct session *session)
+{
+	const struct conf *conf = session->message.snapshot->conf;
+	struct connection_facts *facts = &session->facts;
+	bool is_wanted = false;
+	struct fault fault;
+
+	for (size_t i = 0; i < conf->accounts.identify_count; i++)
+		is_wanted |= conf->accounts.identify[i] == ACCOUNT_UID;
+	if (!is_wanted || session->is_uid_asked || facts->client_port == 0
+	    || !network_is_loopback(&facts->client)
+	    || session->message.facts.login != NULL
+	    || !is_mta_here(conf->listen))
+		return;
+	session->is_uid_asked = true;
+	if (!uid_of_client(&facts->client, facts->client_port, &facts->daemon,
+		facts->daemon_port, &facts->has_uid, &facts->uid, &fault))
+		log_event(session->services->log, LOG_LEVEL_WARNING,
+		    "uid_unknown", "%s", fault.words);
+}
+
+static bool
+identify(struct session *session)
+{
+	struct message *message = &session->message;
+	const struct conf *conf = message->snapshot->conf;
+	struct account_rules rules = conf->accounts;
+
+	message->class = &conf->classes[message->traffic_class];
+	rules.trust_envelope = message->class->trust_envelope;
+	rules.default_domain = message->class->senders.rules.default_domain;
+	return account_identify(&rules, &message->facts, message->traffic_class,
+	    &message->arena, &message->account);
+}
+
+static struct verdict
+judge_listener(
+    const struct message *message, const struct listener_conf *listener)
+{
+	/* Where the listener leaves the class open, a client without a login
+	 * may fall into one that observes: that must not let him in. */
+	enum mode mode = listener != NULL && listener->has_class
+	    ? message->class->mode
+	    : message->snapshot->conf->mode;
+
+	if (listener == NULL)
+		return verdict_accept();
+	if (listener->require_tls && !message->facts.is_tls)
+		return verdict_make(
+		    ACTION_REJECT, mode, REASON_TLS_REQUIRED, NULL);
+	if (listener->require_auth && message->facts.login == NULL)
+		return verdict_make(
+		    ACTION_REJECT, mode, REASON_AUTH_REQUIRED, NULL);
+	return verdict_accept();
+}
+
+static struct verdict
+no_memory(const struct message *message)
+{
+	struct verdict verdict =
+	    verdict_make(ACTION_TEMPFAIL, MODE_ENFORCE, REASON_MEMORY, NULL);
+
+	return message->traffic_class == CLASS_LOCAL
+	    ? verdict_local(verdict, false)
+	    : verdict;
+}
+
+static struct verdict
+judge_account(const struct message *message)
+{
+	struct verdict verdict = verdict_accept();
+
+	if (message->account.is_too_long) {
+		verdict = verdict_make(ACTION_REJECT, message->class->mode,
+		    REASON_ACCOUNT_NAME, NULL);
+		verdict.detail = "512";
+	}
+	return verdict;
+}
+
+static struct verdict
+decide_mail(struct session *session)
+{
+	struct message *message = &session->message;
+	const struct conf *conf = message->snapshot->conf;
+	const struct listener_conf *listener;
+	struct verdict verdict;
+
+	/* What sendmail(1) hands in came through no listener, though Postfix
+	 * gives it a {daemon_name} that one may be called by. */
+	if (!account_is_local_submission(&session->facts))
+		message->listener = conf_listener(conf, &session->facts);
+	listener = message->listener;
+
+	message->account.name = ""; /* until it is found out */
+	ask_uid(session);
+	message->traffic_class = account_class(&message->facts,
+	    listener != NULL && listener->has_class ? &listener->traffic_class
+						    : NULL,
+	    conf->relay_networks, conf->relay_network_count);
+	if (!identify(session))
+		return no_memory(message);
+	if (atomic_load(&session->services->is_stopping)
+	    && message->traffic_class != CLASS_LOCAL
+	    && message->traffic_class != CLASS_INBOUND)
+		return verdict_make(
+		    ACTION_TEMPFAIL, MODE_ENFORCE, REASON_STOPPING, NULL);
+	/* What sendmail(1) hands in is never refused before its end. */
+	if (message->traffic_class == CLASS_LOCAL)
+		return verdict_accept();
+	verdict = judge_listener(message, listener);
+	if (message->traffic_class == CLASS_INBOUND)
+		return verdict;
+	verdict = verdict_worse(verdict, judge_account(message));
+	if (verdict_leaves(&verdict))
+		verdict = verdict_worse(verdict, charging_remembered(session));
+	return verdict;
+}
+
+struct verdict
+judge_mail(struct session *session)
+{
+	struct message *message = &session->message;
+	struct verdict verdict = decide_mail(session);
+
+	if (verdict_leaves(&verdict))
+		message->verdict = verdict; /* what is only observed */
+	message->work_us += clock_monotonic_us() - message->facts.begun_us;
+	return verdict;
+}
+
+static struct verdict
+judge_recipient_count(struct message *message)
+{
+	uint64_t most = message->class->max_recipients;
+	struct verdict verdict;
+
+	if (most == 0 || message->facts.recipient_count <= most)
+		return verdict_accept();
+	verdict = verdict_make(ACTION_TEMPFAIL, message->class->mode,
+	    REASON_TOO_MANY_RECIPIENTS, NULL);
+	verdict.detail = arena_printf(&message->arena, "%" PRIu64, most);
+	return verdict;
+}
+
+struct verdict
+judge_recipient(struct session *session)
+{
+	struct message *message = &session->message;
+	struct verdict verdict;
+
+	if (!session->has_message)
+		return verdict_accept();
+	message->facts.recipient_count++;
+	verdict = judge_recipient_count(message);
+	if (!session->replies_to_recipients
+	    || message->traffic_class == CLASS_LOCAL
+	    || verdict_leaves(&verdict))
+		return verdict_accept();
+	message->facts.recipient_count--;
+	message->refused_recipients++;
+	return verdict;
+}
+
+static struct verdict
+localise(const struct message *message, struct verdict verdict, bool may_bounce)
+{
+	if (message->traffic_class != CLASS_LOCAL)
+		return verdict;
+	return verdict_local(
+	    verdict, may_bounce && !message->facts.is_null_sender);
+}
+
+void
+judge_headers(struct session *session)
+{
+	struct message *message = &session->message;
+	uint64_t begun_us = clock_monotonic_us();
+	struct verdict earlier = message->verdict;
+	struct verdict verdict;
+
+	if (!session->has_message || message->traffic_class == CLASS_INBOUND)
+		return;
+	if (authorize_message(session)) {
+		/* What class local holds is signed too. */
+		verdict = localise(
+		    message, message->verdict, message->is_envelope_ours);
+		if (verdict_leaves(&verdict))
+			signatures_begin(session);
+	} else {
+		message->verdict = no_memory(message);
+	}
+	message->verdict = verdict_worse(earlier, message->verdict);
+	message->work_us += clock_monotonic_us() - begun_us;
+}
+
+void
+judge_body(struct session *session, const unsigned char *data, size_t length)
+{
+	struct message *message = &session->message;
+	uint64_t begun_us = clock_monotonic_us();
+
+	if (!session->has_message)
+		return;
+	message->facts.size_bytes += length;
+	signatures_body(session, data, length);
+	message->work_us += clock_monotonic_us() - begun_us;
+}
+
+/* The message's own faults first, which cost nothing; then the store; the
+ * signatures, which cost most, only for what leaves. */
+static struct verdict
+decide_message(struct session *session)
+{
+	struct message *message = &session->message;
+	struct verdict verdict =
+	    verdict_worse(message->verdict, judge_recipient_count(message));
+
+	verdict = localise(message, verdict, message->is_envelope_ours);
+	if (verdict.action < ACTION_HOLD)
+		verdict = verdict_worse(verdict,
+		    localise(message, charging_charge(session), false));
+	if (verdict.action == ACTION_HOLD && !message->receipt.is_charged)
+		verdict = charging_hold(session, verdict);
+	if (verdict_leaves(&verdict))
+		verdict = verdict_worse(verdict,
+		    localise(message, signatures_finish(session), false));
+	if (!verdict_leaves(&verdict)) {
+		charging_take_back(session);
+		if (verdict_blames_sender(&verdict))
+			charging_refusal(session);
+	}
+	return verdict;
+}
+
+/* There was no place. What sendmail(1) handed in can't be put off, so it is
+ * held: counted and signed like all that is held. A class that observes is
+ * judged all the same. The MTA bounds how many of these there are at once. */
+static struct verdict
+judge_busy(struct session *session)
+{
+	struct message *message = &session->message;
+	struct verdict verdict = localise(message,
+	    verdict_make(
+		ACTION_TEMPFAIL, message->class->mode, REASON_BUSY, NULL),
+	    false);
+
+	if (message->class->mode == MODE_OBSERVE)
+		return verdict_worse(decide_message(session), verdict);
+	if (verdict.action == ACTION_HOLD)
+		verdict = charging_hold(session, verdict);
+	if (verdict.action == ACTION_HOLD)
+		verdict = verdict_worse(verdict,
+		    localise(message, signatures_finish(session), false));
+	return verdict;
+}
+
+struct verdict
+judge_message(struct session *session)
+{
+	struct message *message = &session->message;
+	uint64_t begun_us = clock_monotonic_us();
+	struct verdict verdict;
+
+	if (!session->has_message || message->traffic_class == CLASS_INBOUND)
+		return verdict_accept();
+	if (gate_enter(session->services->gate, GATE_WAIT_MS)) {
+		verdict = decide_message(session);
+		gate_leave(session->services->gate);
+	} else {
+		verdict = judge_busy(session);
+	}
+	message->verdict = verdict;
+	message->work_us += clock_monotonic_us() - begun_us;
+	return verdict;
+}
+
+void
+judge_take_back(struct session *session)
+{
+	charging_take_back(session);
+}

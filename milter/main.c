@@ -1,0 +1,234 @@
+/* postern: the daemon. */
+#include "conf/conf.h"
+#include "milter/daemon.h"
+#include "milter/io/keys.h"
+#include "milter/listen.h"
+
+#include <getopt.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+enum { EXIT_DONE = 0, EXIT_GAVE_UP = 1, EXIT_USAGE = 2 };
+
+/* How many domains' keys a start looks at: enough to find a mistake, few
+ * enough that 100,000 domains cost no time. -t looks at all. */
+enum { KEYS_AT_START = 1000 };
+
+static const char default_file[] = SYSCONFDIR "/postern/postern.conf";
+
+struct complaint {
+	const char *where;
+	size_t count;
+};
+
+static void
+complain(void *context, const struct fault *fault)
+{
+	struct complaint *complaint = context;
+
+	fprintf(stderr, "%s: %s\n", complaint->where, fault->words);
+	complaint->count++;
+}
+
+static void
+print_errors(const struct conf_errors *errors)
+{
+	for (size_t i = 0; i < errors->count; i++)
+		fprintf(stderr, "%s\n", errors->lines[i]);
+}
+
+/* The directories that any class signs with, each once. A directory that
+ * nobody named and that isn't there is what a new installation has. */
+static size_t
+check_directories(const struct conf *conf, size_t most)
+{
+	struct complaint complaint = { conf_where(conf, "sign", "keys"), 0 };
+	const char *checked = NULL;
+
+	for (int i = 0; i < CLASS_COUNT; i++) {
+		const char *keys = conf->classes[i].sign_conf.keys;
+
+		if (i == CLASS_INBOUND || !conf->classes[i].sign
+		    || (checked != NULL && strcmp(checked, keys) == 0))
+			continue;
+		checked = keys;
+		if (!conf_is_set(conf, "sign", "keys")
+		    && access(keys, F_OK) != 0)
+			continue;
+		(void)keys_check(keys, most, complain, &complaint);
+	}
+	return complaint.count;
+}
+
+/* A reload is done by the daemon's own user: what only root can read would
+ * work once. */
+static bool
+is_readable(const struct conf *conf)
+{
+	struct conf_errors errors = { NULL, 0 };
+	struct conf *again = conf_read(conf->file, &errors);
+	bool is_read = again != NULL;
+
+	if (!is_read)
+		fprintf(stderr, "read as user \"%s\":\n", conf->user);
+	print_errors(&errors);
+	conf_errors_clear(&errors);
+	conf_release(&again);
+	return is_read;
+}
+
+/* The log is opened as the daemon's own user, and made if it isn't there. */
+static bool
+is_log_writable(const struct conf *conf)
+{
+	const char *file = conf->log.file;
+	char *directory;
+	bool is_writable;
+
+	if (conf->log.target != LOG_TARGET_FILE || access(file, W_OK) == 0)
+		return true;
+	directory = strdup(file);
+	if (directory == NULL)
+		return false;
+	*(strrchr(directory, '/') + 1) = '\0';
+	is_writable =
+	    access(file, F_OK) != 0 && access(directory, W_OK | X_OK) == 0;
+	free(directory);
+	if (!is_writable)
+		fprintf(stderr,
+		    "%s: %s can't be written by user \"%s\": mend its owner "
+		    "or mode, or name another\n",
+		    conf_where(conf, "log", "target"), file, conf->user);
+	return is_writable;
+}
+
+/* The keys are checked as the user that will read them. */
+static bool
+check_keys(const struct conf *conf, size_t most)
+{
+	struct identity identity;
+	struct fault fault;
+	int status = 0;
+	pid_t child;
+
+	if (!listen_find_user(conf->user, &identity, &fault)) {
+		fprintf(stderr, "%s: %s\n", conf_where(conf, "", "user"),
+		    fault.words);
+		return false;
+	}
+	if (!listen_find_group(conf->socket_group, &fault)
+	    && strncmp(conf->listen, "unix:", 5) == 0) {
+		fprintf(stderr, "%s: %s\n",
+		    conf_where(conf, "", "socket_group"), fault.words);
+		return false;
+	}
+	if (geteuid() != 0)
+		return is_log_writable(conf)
+		    && check_directories(conf, most) == 0;
+	child = fork();
+	if (child == 0) {
+		if (!listen_become(&identity, conf->user, &fault)) {
+			fprintf(stderr, "%s\n", fault.words);
+			_exit(EXIT_USAGE);
+		}
+		_exit(is_readable(conf) && is_log_writable(conf)
+			    && check_directories(conf, most) == 0
+			? EXIT_DONE
+			: EXIT_USAGE);
+	}
+	return child > 0 && waitpid(child, &status, 0) == child
+	    && WIFEXITED(status) && WEXITSTATUS(status) == EXIT_DONE;
+}
+
+static struct conf *
+read_conf(const char *file, bool is_test)
+{
+	struct conf_errors errors = { NULL, 0 };
+	struct conf *conf = conf_read(file, &errors);
+
+	print_errors(&errors);
+	conf_errors_clear(&errors);
+	if (conf == NULL)
+		return NULL;
+	for (size_t i = 0; is_test && i < conf->warning_count; i++)
+		fprintf(stderr, "warning: %s\n", conf->warnings[i]);
+	if (!check_keys(conf, is_test ? SIZE_MAX : KEYS_AT_START))
+		conf_release(&conf);
+	return conf;
+}
+
+static int
+serve(struct conf *conf)
+{
+	struct daemon daemon;
+	struct fault fault;
+	bool is_well;
+
+	if (!daemon_open(&daemon, conf, &fault)) {
+		fprintf(stderr, "%s\n", fault.words);
+		return EXIT_USAGE;
+	}
+	is_well = daemon_run(&daemon);
+	daemon_close(&daemon);
+	return is_well ? EXIT_DONE : EXIT_GAVE_UP;
+}
+
+static int
+usage(FILE *out, int status)
+{
+	fprintf(out,
+	    "usage: postern [-t] [-c FILE]\n"
+	    "  -c, --config FILE  the configuration (%s)\n"
+	    "  -t, --test         check it, print every error, and end\n"
+	    "      --version      print the version, and end\n"
+	    "      --help         print this, and end\n",
+	    default_file);
+	return status;
+}
+
+int
+main(int argc, char **argv)
+{
+	static const struct option options[] = {
+		{ "config", required_argument, NULL, 'c' },
+		{ "test", no_argument, NULL, 't' },
+		{ "version", no_argument, NULL, 'V' },
+		{ "help", no_argument, NULL, 'h' },
+		{ NULL, 0, NULL, 0 },
+	};
+	const char *file = default_file;
+	bool is_test = false;
+	struct conf *conf;
+	int option;
+
+	while ((option = getopt_long(argc, argv, "c:t", options, NULL)) != -1) {
+		if (option == 'c')
+			file = optarg;
+		else if (option == 't')
+			is_test = true;
+		else if (option == 'V')
+			return printf("postern %s\n", PACKAGE_VERSION) > 0
+			    ? EXIT_DONE
+			    : EXIT_GAVE_UP;
+		else
+			return option == 'h' ? usage(stdout, EXIT_DONE)
+					     : usage(stderr, EXIT_USAGE);
+	}
+	if (optind < argc) {
+		fprintf(
+		    stderr, "postern: \"%s\" isn't expected\n", argv[optind]);
+		return usage(stderr, EXIT_USAGE);
+	}
+	conf = read_conf(file, is_test);
+	if (conf == NULL)
+		return EXIT_USAGE;
+	if (is_test) {
+		printf("%s: no errors\n", file);
+		conf_release(&conf);
+		return EXIT_DONE;
+	}
+	return serve(conf);
+}
