@@ -1,0 +1,218 @@
+#include "milter/ctl/print.h"
+
+#include "policy/text.h"
+
+#include <assert.h>
+#include <json-c/json.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum {
+	LABEL_WIDTH = 12,
+	GAP_WIDTH = 2,
+	DURATION_BYTES = 32,
+};
+
+struct table_row {
+	const char *cells[TABLE_COLUMNS];
+	size_t widths[TABLE_COLUMNS];
+	size_t count;
+	struct table_row *next;
+};
+
+/* Cleaning makes nothing longer, but a text has room for its own marks. */
+static void
+clean(const char *words, char *space, size_t size)
+{
+	struct text text;
+
+	text_init(&text, space, size);
+	text_add_clean(&text, words, strlen(words), true);
+}
+
+static size_t
+clean_size(const char *words)
+{
+	return strlen(words) + 4;
+}
+
+void
+print_text(FILE *out, const char *words)
+{
+	char *space = malloc(clean_size(words));
+
+	if (space != NULL)
+		clean(words, space, clean_size(words));
+	fprintf(out, "%s\n", space != NULL ? space : "(no memory)");
+	free(space);
+}
+
+void
+print_line(FILE *out, const char *label, const char *format, ...)
+{
+	char *words = NULL;
+	va_list arguments;
+
+	va_start(arguments, format);
+	if (vasprintf(&words, format, arguments) < 0)
+		words = NULL;
+	va_end(arguments);
+	fprintf(out, "%-*s", *label != '\0' ? LABEL_WIDTH : 0, label);
+	print_text(out, words != NULL ? words : "(no memory)");
+	free(words);
+}
+
+void
+table_init(struct table *table, struct arena *arena, const char *alignment)
+{
+	assert(strlen(alignment) <= TABLE_COLUMNS);
+	*table = (struct table){ .arena = arena, .alignment = alignment };
+}
+
+void
+table_row(struct table *table)
+{
+	struct table_row *row = arena_alloc(table->arena, sizeof(*row));
+
+	if (row == NULL) {
+		table->is_broken = true;
+		return;
+	}
+	if (table->last != NULL)
+		table->last->next = row;
+	else
+		table->first = row;
+	table->last = row;
+}
+
+/* Characters of well-formed UTF-8. */
+static size_t
+width_of(const char *cell)
+{
+	size_t width = 0;
+
+	for (; *cell != '\0'; cell++)
+		width += ((unsigned char)*cell & 0xC0) != 0x80;
+	return width;
+}
+
+void
+table_cell(struct table *table, const char *format, ...)
+{
+	struct table_row *row = table->last;
+	char *words = NULL;
+	char *cell = NULL;
+	va_list arguments;
+	int length;
+
+	if (table->is_broken)
+		return;
+	assert(row != NULL);
+	if (row->count == strlen(table->alignment))
+		return;
+	va_start(arguments, format);
+	length = vasprintf(&words, format, arguments);
+	va_end(arguments);
+	if (length >= 0) {
+		cell = arena_alloc(table->arena, clean_size(words));
+		if (cell != NULL)
+			clean(words, cell, clean_size(words));
+		free(words);
+	}
+	if (cell == NULL) {
+		table->is_broken = true;
+		return;
+	}
+	row->widths[row->count] = width_of(cell);
+	row->cells[row->count++] = cell;
+}
+
+static void
+pad(FILE *out, size_t width)
+{
+	fprintf(out, "%*s", (int)width, "");
+}
+
+bool
+table_print(const struct table *table, FILE *out)
+{
+	size_t widths[TABLE_COLUMNS] = { 0 };
+
+	if (table->is_broken)
+		return false;
+	for (const struct table_row *row = table->first; row != NULL;
+	     row = row->next)
+		for (size_t i = 0; i < row->count; i++)
+			if (row->widths[i] > widths[i])
+				widths[i] = row->widths[i];
+	for (const struct table_row *row = table->first; row != NULL;
+	     row = row->next) {
+		fputs(table->indent != NULL ? table->indent : "", out);
+		for (size_t i = 0; i < row->count; i++) {
+			size_t space = widths[i] - row->widths[i];
+			bool is_right = table->alignment[i] == 'r';
+
+			pad(out, is_right ? space : 0);
+			fputs(row->cells[i], out);
+			/* No blanks at the end of a line. */
+			if (i + 1 < row->count)
+				pad(out, (is_right ? 0 : space) + GAP_WIDTH);
+		}
+		fputc('\n', out);
+	}
+	return true;
+}
+
+const char *
+print_duration(struct arena *arena, uint64_t duration_ms)
+{
+	char *space = arena_alloc(arena, DURATION_BYTES);
+	struct text text;
+
+	if (space == NULL)
+		return "?";
+	text_init(&text, space, DURATION_BYTES);
+	if (duration_ms == 0)
+		text_add(&text, "now");
+	else
+		text_add_duration(&text, duration_ms);
+	return space;
+}
+
+struct json_object *
+print_json_text(const char *text)
+{
+	struct json_object *string;
+	char *space;
+
+	if (text == NULL)
+		return NULL; /* which is what JSON's null is to json-c */
+	space = malloc(clean_size(text));
+	if (space == NULL)
+		return NULL;
+	clean(text, space, clean_size(text));
+	string = json_object_new_string(space);
+	free(space);
+	return string;
+}
+
+struct json_object *
+print_json_seconds(uint64_t duration_ms)
+{
+	if (duration_ms % 1000 == 0)
+		return json_object_new_uint64(duration_ms / 1000);
+	return json_object_new_double((double)duration_ms / 1000);
+}
+
+void
+print_json(struct json_object *object)
+{
+	const char *line = json_object_to_json_string_ext(object,
+	    JSON_C_TO_STRING_PRETTY | JSON_C_TO_STRING_SPACED
+		| JSON_C_TO_STRING_NOSLASHESCAPE);
+
+	if (line != NULL)
+		printf("%s\n", line);
+	json_object_put(object);
+}
