@@ -1,0 +1,7 @@
+"""What the tests start, drive and look at: a private Postfix, an SMTP sink,
+the daemon under test, our own milter and SMTP clients, DKIM verifiers.
+
+Each module has one job; world.py puts them together for tests/e2e. Python's
+standard library and python3-dkim are all that is needed. Everything runs on
+loopback below one temporary directory, and is stopped by its process id.
+"""

@@ -1,0 +1,63 @@
+"""keys: private keys as the daemon wants them, and their DNS records."""
+
+import base64
+import os
+import subprocess
+
+# The 12 octets before an Ed25519 key in its SubjectPublicKeyInfo
+# (RFC 8410); DKIM wants the key alone (RFC 8463).
+_ED25519_PREFIX = 12
+
+
+class Keys:
+    """A directory DOMAIN/SELECTOR.private owned by uid."""
+
+    def __init__(self, path: str, uid: int, gid: int):
+        self.path = path
+        self._uid, self._gid = uid, gid
+        self.records = {}  # "s1._domainkey.a.example" -> TXT
+        self._make(path)
+
+    def _make(self, path: str) -> None:
+        os.makedirs(path, exist_ok=True)
+        os.chown(path, self._uid, self._gid)
+        os.chmod(path, 0o700)
+
+    def file(self, domain: str, selector: str) -> str:
+        return os.path.join(self.path, domain, selector + ".private")
+
+    def add(self, domain: str, selector: str = "rsa",
+            algorithm: str = "rsa", bits: int = 2048) -> str:
+        """Make a key; the path of its file."""
+        self._make(os.path.join(self.path, domain))
+        path = self.file(domain, selector)
+        how = (["-algorithm", "RSA", "-pkeyopt", f"rsa_keygen_bits:{bits}"]
+               if algorithm == "rsa" else ["-algorithm", "ED25519"])
+        openssl("genpkey", *how, "-out", path)
+        public = openssl("pkey", "-in", path, "-pubout", "-outform", "DER")
+        if algorithm != "rsa":
+            public = public[_ED25519_PREFIX:]
+        os.chmod(path, 0o600)
+        os.chown(path, self._uid, self._gid)
+        self.records[f"{selector}._domainkey.{domain}"] = (
+            f"v=DKIM1; k={algorithm}; "
+            f"p={base64.b64encode(public).decode()}")
+        return path
+
+    def add_both(self, domain: str) -> None:
+        """RSA as selector "rsa" and Ed25519 as selector "ed"."""
+        self.add(domain, "rsa", "rsa")
+        self.add(domain, "ed", "ed25519")
+
+
+def openssl(*arguments: str) -> bytes:
+    return subprocess.run(["openssl", *arguments], check=True,
+                          stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+                          timeout=60).stdout
+
+
+def certificate(path: str, host: str) -> None:
+    """A self-signed certificate: PATH.pem and PATH.key."""
+    openssl("req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2",
+            "-subj", f"/CN={host}", "-keyout", path + ".key",
+            "-out", path + ".pem")
