@@ -116,3 +116,15 @@ try_charge(struct store *store, const struct limit *limit, const char *key,
 
 	return store_charge(store, &charge, 1, false, &answer, &receipt, fault);
 }
+
+struct store *
+lmdb_reopen(void *context, struct fault *notice_out, struct fault *fault)
+{
+	struct fixture *fixture = context;
+	struct store *store = store_lmdb_open(
+	    fixture->directory, fixture->size_bytes, notice_out, fault);
+
+	if (store != NULL)
+		store_lmdb_set_clock(store, fixture_clock, fixture);
+	return store;
+}

@@ -25,6 +25,11 @@ size_t lmdb_count_files(const struct fixture *fixture, const char *prefix);
 /* Open, which must work, but may come with a notice. */
 struct store *lmdb_open_noticing(struct fixture *fixture, struct fault *notice);
 
+/* How a guard opens the file of the fixture that is its context, by the
+ * fixture's clock. */
+struct store *
+lmdb_reopen(void *context, struct fault *notice_out, struct fault *fault);
+
 /* Fail the test unless fault is of kind and its words have part in them. */
 void want_fault(const char *what, const struct fault *fault,
     enum fault_kind kind, const char *part);

@@ -419,18 +419,6 @@ test_newer(void **state)
 	    "aside", 0, lmdb_count_files(fixture, "limits.mdb.damaged-"));
 }
 
-static struct store *
-open_again(void *context, struct fault *notice_out, struct fault *fault)
-{
-	struct fixture *fixture = context;
-	struct store *store = store_lmdb_open(
-	    fixture->directory, fixture->size_bytes, notice_out, fault);
-
-	if (store != NULL)
-		store_lmdb_set_clock(store, fixture_clock, fixture);
-	return store;
-}
-
 /* The guard answers by itself, and begins anew. */
 static void
 test_guard_cut_at_once(void **state)
@@ -440,7 +428,7 @@ test_guard_cut_at_once(void **state)
 	struct limit limit = limit_of("l", 10, LMDB_HOUR_MS);
 	uint64_t since_ms;
 
-	fixture->store = store_guard_open(open_again, fixture,
+	fixture->store = store_guard_open(lmdb_reopen, fixture,
 	    store_memory_open(1000, fixture_clock, fixture), &rules);
 	assert_non_null(fixture->store);
 	assert_true(charge_one(fixture->store, &limit, "k", 4));
@@ -486,7 +474,7 @@ test_taken_away_under_load(void **state)
 	pthread_t threads[4];
 	uint64_t since_ms;
 
-	fixture->store = store_guard_open(open_again, fixture,
+	fixture->store = store_guard_open(lmdb_reopen, fixture,
 	    store_memory_open(1000, fixture_clock, fixture), &rules);
 	assert_non_null(fixture->store);
 	for (size_t i = 0; i < 4; i++)

@@ -252,18 +252,6 @@ test_opened_while_locked(void **state)
 	(void)alarm(0);
 }
 
-static struct store *
-open_again(void *context, struct fault *notice_out, struct fault *fault)
-{
-	struct fixture *fixture = context;
-	struct store *store = store_lmdb_open(
-	    fixture->directory, fixture->size_bytes, notice_out, fault);
-
-	if (store != NULL)
-		store_lmdb_set_clock(store, fixture_clock, fixture);
-	return store;
-}
-
 /* The guard enforces by itself meanwhile, and tells the store afterwards. */
 static void
 test_guard_while_locked(void **state)
@@ -275,7 +263,7 @@ test_guard_while_locked(void **state)
 	uint64_t since_ms;
 
 	locker_fork(&locker, fixture);
-	fixture->store = store_guard_open(open_again, fixture,
+	fixture->store = store_guard_open(lmdb_reopen, fixture,
 	    store_memory_open(1000, fixture_clock, fixture), &rules);
 	assert_non_null(fixture->store);
 	assert_true(charge_one(fixture->store, &limit, "k", 4));
