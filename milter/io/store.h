@@ -33,14 +33,6 @@ struct store_late {
 	uint64_t age_ms; /* how long ago it was counted */
 };
 
-/* One count as posternctl shows it. key and limit live in the arena. */
-struct store_count {
-	const char *limit;
-	const char *key;
-	uint64_t used;
-	uint64_t per_ms;
-};
-
 struct store;
 
 /* What an implementation provides. Everything is locked inside: any thread.
