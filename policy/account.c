@@ -163,16 +163,17 @@ name_login(const struct account_rules *rules, const char *login,
 	    account);
 }
 
-/* The administrator chose the name: it may be anybody's, also a login's. */
+/* A name that somebody vouches for (the administrator, another host's postern)
+ * is taken as it is: it may be anybody's, also a login's. An address is meant
+ * as one. */
 static bool
-name_network(const struct account_rules *rules, const char *chosen,
+name_vouched(const struct account_rules *rules, const char *chosen,
     struct arena *arena, struct account *account)
 {
 	struct mailbox mailbox;
 	bool is_mailbox = false;
 	char *name;
 
-	account->source = ACCOUNT_NETWORK;
 	if (!parse_mailbox(
 		arena, chosen, strlen(chosen), &mailbox, &is_mailbox))
 		return false;
@@ -181,11 +182,49 @@ name_network(const struct account_rules *rules, const char *chosen,
 		return false;
 	if (!rules->is_case_sensitive)
 		text_lower(name);
-	/* The administrator chose the name: an address is meant as one. */
 	if (is_mailbox)
 		own(account, &mailbox);
 	bound(account, name);
 	return true;
+}
+
+static bool
+name_network(const struct account_rules *rules, const char *chosen,
+    struct arena *arena, struct account *account)
+{
+	account->source = ACCOUNT_NETWORK;
+	return name_vouched(rules, chosen, arena, account);
+}
+
+/* HOST of "local:HOST" and "bounces:HOST"; NULL: the name is neither. */
+static const char *
+host_part(const char *name)
+{
+	static const char *const prefixes[] = { "local:", "bounces:" };
+
+	for (size_t i = 0; i < sizeof prefixes / sizeof prefixes[0]; i++)
+		if (strncmp(name, prefixes[i], strlen(prefixes[i])) == 0)
+			return name + strlen(prefixes[i]);
+	return NULL;
+}
+
+/* The trusted host's own account owns its name there, and so it does here:
+ * else what its cron jobs send would be somebody else's mail on the way. */
+static bool
+name_header(const struct account_rules *rules, const char *said,
+    struct arena *arena, struct account *account)
+{
+	struct fault fault = { .kind = FAULT_NONE };
+	const char *host;
+
+	account->source = ACCOUNT_HEADER;
+	if (!name_vouched(rules, said, arena, account))
+		return false;
+	host = account->is_too_long ? NULL : host_part(account->name);
+	return host == NULL
+	    || address_domain(
+		arena, host, strlen(host), &account->own_domain, &fault)
+	    || fault.kind != FAULT_MEMORY;
 }
 
 /* The account of the longest prefix that has the client; NULL: none. */
@@ -281,6 +320,11 @@ name_by(enum account_source source, const struct account_rules *rules,
 		if (found != NULL)
 			return name_network(rules, found, arena, account);
 		break;
+	case ACCOUNT_HEADER:
+		if (facts->identity != NULL)
+			return name_header(
+			    rules, facts->identity, arena, account);
+		break;
 	case ACCOUNT_UID:
 		if (facts->connection->has_uid)
 			return name_uid(facts, arena, account);
@@ -311,35 +355,61 @@ is_envelope_trusted(
 	    && account_is_local_submission(facts->connection);
 }
 
+/* What the sources say; see account_identify(). */
+static bool
+find_name(const struct account_rules *rules, const struct message_facts *facts,
+    enum traffic_class traffic_class, struct arena *arena,
+    struct account *account)
+{
+	bool is_named = false;
+
+	if (traffic_class == CLASS_INBOUND)
+		return name_client(facts, arena, account);
+	if (traffic_class == CLASS_LOCAL && !has_login(facts)) {
+		if (facts->is_null_sender)
+			return name_host(
+			    facts, ACCOUNT_BOUNCES, arena, account);
+		if (is_envelope_trusted(rules, facts)) {
+			account->source = ACCOUNT_ENVELOPE;
+			own(account, &facts->sender);
+			return name_outside(
+			    rules, facts->sender.text, arena, account);
+		}
+	}
+	for (size_t i = 0; i < rules->identify_count; i++) {
+		if (!name_by(rules->identify[i], rules, facts, traffic_class,
+			arena, account, &is_named))
+			return false;
+		if (is_named)
+			return true;
+	}
+	return name_client(facts, arena, account);
+}
+
+static void
+find_parent(struct account *account)
+{
+	account->parent =
+	    account->own_domain != NULL ? account->own_domain : account->name;
+}
+
 bool
 account_identify(const struct account_rules *rules,
     const struct message_facts *facts, enum traffic_class traffic_class,
     struct arena *arena, struct account *account_out)
 {
-	bool is_named = false;
+	struct account *account = account_out;
 
-	memset(account_out, 0, sizeof *account_out);
-	if (traffic_class == CLASS_INBOUND)
-		return name_client(facts, arena, account_out);
-	if (traffic_class == CLASS_LOCAL && !has_login(facts)) {
-		if (facts->is_null_sender)
-			return name_host(
-			    facts, ACCOUNT_BOUNCES, arena, account_out);
-		if (is_envelope_trusted(rules, facts)) {
-			account_out->source = ACCOUNT_ENVELOPE;
-			own(account_out, &facts->sender);
-			return name_outside(
-			    rules, facts->sender.text, arena, account_out);
-		}
-	}
-	for (size_t i = 0; i < rules->identify_count; i++) {
-		if (!name_by(rules->identify[i], rules, facts, traffic_class,
-			arena, account_out, &is_named))
-			return false;
-		if (is_named)
-			return true;
-	}
-	return name_client(facts, arena, account_out);
+	memset(account, 0, sizeof *account);
+	if (!find_name(rules, facts, traffic_class, arena, account))
+		return false;
+	find_parent(account);
+	if (traffic_class == CLASS_INBOUND
+	    || (account->source != ACCOUNT_UID
+		&& account->source != ACCOUNT_CLIENT))
+		return true;
+	account->host = host_name(facts, arena);
+	return account->host != NULL;
 }
 
 const char *
@@ -348,6 +418,7 @@ account_source_name(enum account_source source)
 	static const char *const names[ACCOUNT_SOURCE_COUNT] = {
 		[ACCOUNT_SASL] = "sasl",
 		[ACCOUNT_NETWORK] = "network",
+		[ACCOUNT_HEADER] = "header",
 		[ACCOUNT_UID] = "uid",
 		[ACCOUNT_HOST] = "host",
 		[ACCOUNT_CLIENT] = "client",

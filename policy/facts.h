@@ -11,6 +11,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+enum { FACTS_RECIPIENTS = 10000 }; /* digests kept of one message */
+
 /* Where a message comes from; decided at MAIL, see account.h. */
 enum traffic_class {
 	CLASS_SUBMISSION,
@@ -55,6 +57,11 @@ struct message_facts {
 	bool is_bad_sender; /* not a mailbox and not null */
 
 	size_t recipient_count; /* as the client named them */
+	/* Digests of the first FACTS_RECIPIENTS of them, where some limit
+	 * counts new recipients; see recipients.h. */
+	uint64_t *recipients;
+	size_t recipients_kept;
+	size_t recipients_room;
 
 	struct header_field *headers; /* first */
 	struct header_field *last_header;
@@ -63,6 +70,9 @@ struct message_facts {
 	bool is_header_too_large; /* the rest of the header was not kept */
 	size_t from_count;        /* From fields */
 	struct from_field from;   /* of the first one; see judge_headers() */
+	size_t identity_count;    /* fields called identity_header */
+	const char *identity;     /* the account that a trusted client named in
+				     one; NULL: none */
 
 	uint64_t size_bytes; /* header and body */
 	uint64_t begun_us;   /* monotonic clock at MAIL */

@@ -6,6 +6,8 @@
 #include <stdio.h>
 #include <string.h>
 
+enum { VALUE_OCTETS = 120 }; /* of one value in a reply */
+
 /* What a reason says to the client. A tempfail of a reason whose natural
  * answer is 5xx has the code of the row below with that action. */
 struct form {
@@ -54,6 +56,9 @@ static const struct form reject_forms[REASON_COUNT] = {
 	[REASON_COST] = { "550", "5.7.1",
 	    "This message alone is above the limit \"%{limit}\" of %{max} "
 	    "%{count} in %{per} for %{subject} (%{id})" },
+	[REASON_BLOCKED] = { "550", "5.7.1",
+	    "%{subject} is blocked here: %{detail}; ask the postmaster "
+	    "(%{id})" },
 	[REASON_HOLD_MAX] = { "550", "5.7.1",
 	    "%{account} is over its limits and has too many messages held "
 	    "(%{id})" },
@@ -72,6 +77,10 @@ static const struct form reject_forms[REASON_COUNT] = {
 	    "The header is too large to be signed (%{id})" },
 };
 
+/* The administrator need not say why. */
+static const struct form blocked_silently = { "550", "5.7.1",
+	"%{subject} is blocked here; ask the postmaster (%{id})" };
+
 static const struct form other_tempfail = { "450", "4.7.1",
 	"Not now: %{reason}; try again later (%{id})" };
 static const struct form other_reject = { "550", "5.7.1",
@@ -80,12 +89,19 @@ static const struct form other_reject = { "550", "5.7.1",
 static const char *const names[] = { "account", "limit", "max", "count", "per",
 	"retry_after", "domain", "reason", "id", "subject" };
 
+/* Rather a long name is cut than what the sentence has to say of it. */
 static void
 add_outside(struct text *text, const char *value)
 {
+	size_t length = value != NULL ? strlen(value) : 0;
+	bool is_long = length > VALUE_OCTETS;
+
 	/* SMTP replies are ASCII unless SMTPUTF8 was asked for. */
 	if (value != NULL)
-		text_add_clean(text, value, strlen(value), false);
+		text_add_clean(
+		    text, value, is_long ? VALUE_OCTETS : length, false);
+	if (is_long)
+		text_add(text, "...");
 }
 
 /* What stands after the last '@', or all of it. */
@@ -124,7 +140,7 @@ add_value(struct text *text, const char *name, const struct verdict *verdict,
 	else if (strcmp(name, "limit") == 0)
 		add_outside(text, limit->name);
 	else if (strcmp(name, "max") == 0)
-		text_addf(text, "%" PRIu64, limit->max);
+		text_addf(text, "%" PRIu64, verdict->max);
 	else if (strcmp(name, "count") == 0)
 		text_add(text, limits_count_name(limit->count));
 	else if (strcmp(name, "per") == 0)
@@ -176,19 +192,29 @@ fill(struct text *text, const char *template, const struct verdict *verdict,
 	}
 }
 
-void
-reply_build(const struct verdict *verdict, const struct reply_facts *facts,
-    struct reply *reply_out)
+static const struct form *
+form_of(const struct verdict *verdict)
 {
 	bool is_reject = verdict->action == ACTION_REJECT;
 	const struct form *form = is_reject ? &reject_forms[verdict->reason]
 					    : &tempfail_forms[verdict->reason];
-	const char *template;
-	struct text text;
 
 	if (form->code == NULL)
-		form = is_reject ? &other_reject : &other_tempfail;
-	template = form->words;
+		return is_reject ? &other_reject : &other_tempfail;
+	if (verdict->reason == REASON_BLOCKED
+	    && (verdict->detail == NULL || *verdict->detail == '\0'))
+		return &blocked_silently;
+	return form;
+}
+
+void
+reply_build(const struct verdict *verdict, const struct reply_facts *facts,
+    struct reply *reply_out)
+{
+	const struct form *form = form_of(verdict);
+	const char *template = form->words;
+	struct text text;
+
 	if (verdict->limit != NULL && verdict->limit->reply != NULL)
 		template = verdict->limit->reply;
 	snprintf(reply_out->code, sizeof(reply_out->code), "%s", form->code);

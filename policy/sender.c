@@ -238,6 +238,7 @@ has_own_domain(const struct account *account, const char *domain)
 	switch (account->source) {
 	case ACCOUNT_SASL:
 	case ACCOUNT_NETWORK:
+	case ACCOUNT_HEADER:
 	case ACCOUNT_ENVELOPE:
 	case ACCOUNT_HOST:
 	case ACCOUNT_BOUNCES:
@@ -251,16 +252,26 @@ has_own_domain(const struct account *account, const char *domain)
 	return false; /* a number or an address says nothing of domains */
 }
 
-/* The one address that a login, a network's account or a trusted envelope
- * sender is. */
+/* The one address that a login, a network's account, what a trusted client
+ * says or a trusted envelope sender is. */
 static bool
 is_own_address(const struct account *account, const struct mailbox *mailbox)
 {
 	return (account->source == ACCOUNT_SASL
 		   || account->source == ACCOUNT_NETWORK
+		   || account->source == ACCOUNT_HEADER
 		   || account->source == ACCOUNT_ENVELOPE)
 	    && account->own.domain != NULL
 	    && address_equal(&account->own, mailbox, false);
+}
+
+/* Also those of a trusted client that were handed on. */
+static bool
+is_bounces(const struct account *account)
+{
+	return account->source == ACCOUNT_BOUNCES
+	    || (account->source == ACCOUNT_HEADER
+		&& strncmp(account->name, "bounces:", 8) == 0);
 }
 
 /* What is granted beyond what the account has by its name. */
@@ -270,7 +281,7 @@ is_granted(const struct sender_rules *rules, const struct account *account,
 {
 	/* Whoever says `sendmail -f '<>'` is taken for the MTA's bounces: a
 	 * grant to those would be a grant to every local user. */
-	if (account->source == ACCOUNT_BOUNCES || evidence == NULL)
+	if (is_bounces(account) || evidence == NULL)
 		return false;
 	switch (rules->owners) {
 	case OWNERS_OWN:

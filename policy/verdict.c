@@ -51,6 +51,7 @@ verdict_blames_sender(const struct verdict *verdict)
 	case REASON_TOO_MANY_RECIPIENTS:
 	case REASON_LIMIT:
 	case REASON_COST:
+	case REASON_BLOCKED:
 	case REASON_HOLD_MAX:
 	case REASON_BAD_FROM:
 	case REASON_ENVELOPE_MISMATCH:
@@ -109,6 +110,7 @@ verdict_reason_name(enum reason reason)
 		[REASON_ACCOUNT_NAME] = "account_name",
 		[REASON_LIMIT] = "limit",
 		[REASON_COST] = "cost",
+		[REASON_BLOCKED] = "blocked",
 		[REASON_HOLD_MAX] = "hold_max",
 		[REASON_BAD_FROM] = "bad_from",
 		[REASON_ENVELOPE_MISMATCH] = "envelope_mismatch",

@@ -27,6 +27,7 @@ enum reason {
 	REASON_ACCOUNT_NAME,        /* account name can't be used: 550 5.7.1 */
 	REASON_LIMIT,               /* over a sending limit */
 	REASON_COST,                /* this one message costs more than max */
+	REASON_BLOCKED,             /* blocked by the administrator */
 	REASON_HOLD_MAX,            /* over the limit, and too many held */
 	REASON_BAD_FROM,            /* From missing, doubled or unusable */
 	REASON_ENVELOPE_MISMATCH,   /* may not use this envelope sender */
@@ -52,6 +53,7 @@ struct verdict {
 				be text from outside; NULL: nothing */
 	const char *detail;  /* words for the log; NULL: nothing */
 	const struct limit *limit; /* for REASON_LIMIT and _COST */
+	uint64_t max;              /* what it allows, override included */
 	uint64_t retry_after_ms;   /* when there is room again; 0: unknown */
 };
 

@@ -15,6 +15,36 @@ add_saturated(uint64_t one, uint64_t other)
 	return one > UINT64_MAX - other ? UINT64_MAX : one + other;
 }
 
+/* The least sum that is percent of max, without overflow. */
+static uint64_t
+part_of(uint64_t max, uint64_t percent)
+{
+	if (percent > 100)
+		percent = 100;
+	return max / 100 * percent + (max % 100 * percent + 99) / 100;
+}
+
+/* Was there a warning in the last `per`? Where in its slot it was isn't known:
+ * so all slots of the ring must have gone by. */
+static bool
+is_warned(const struct window *window)
+{
+	return window->warned > 0 && window->warned - 1 <= window->newest
+	    && window->newest - (window->warned - 1) < WINDOW_SLOTS;
+}
+
+bool
+window_warn(struct window *window, uint64_t max, uint64_t percent)
+{
+	uint64_t sum = window_sum(window);
+
+	if (percent == 0 || sum == 0 || sum < part_of(max, percent)
+	    || is_warned(window))
+		return false;
+	window->warned = window->newest + 1;
+	return true;
+}
+
 /* Divided first, multiplied afterwards, so that nothing overflows. */
 uint64_t
 window_slot(uint64_t per_ms, uint64_t at_ms)
@@ -192,6 +222,15 @@ window_room_at(
 	return UINT64_MAX;
 }
 
+/* The slot of moved in which one of a window of another length ended. */
+static uint64_t
+moved_slot(const struct window *moved, uint64_t per_ms, uint64_t slot)
+{
+	uint64_t ended = window_slot(moved->per_ms, slot_last_ms(per_ms, slot));
+
+	return ended < moved->newest ? ended : moved->newest;
+}
+
 void
 window_regrid(struct window *window, uint64_t per_ms, uint64_t now_ms)
 {
@@ -211,6 +250,9 @@ window_regrid(struct window *window, uint64_t per_ms, uint64_t now_ms)
 
 		window_add_at(&moved, slot_last_ms(window->per_ms, s), cost);
 	}
+	if (is_warned(window))
+		moved.warned =
+		    1 + moved_slot(&moved, window->per_ms, window->warned - 1);
 	*window = moved;
 }
 

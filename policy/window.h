@@ -17,8 +17,9 @@
 enum { WINDOW_SLOTS = 61 };
 
 struct window {
-	uint64_t per_ms;               /* 1 .. WINDOW_PER_MAX_MS */
-	uint64_t newest;               /* number of the newest slot */
+	uint64_t per_ms; /* 1 .. WINDOW_PER_MAX_MS */
+	uint64_t newest; /* number of the newest slot */
+	uint64_t warned; /* 1 + the slot of the last warning; 0: none */
 	uint64_t counts[WINDOW_SLOTS]; /* slot s is counts[s % WINDOW_SLOTS] */
 };
 
@@ -29,6 +30,11 @@ uint64_t window_slot(uint64_t per_ms, uint64_t at_ms);
 
 /* An empty window of length per_ms. */
 void window_init(struct window *window, uint64_t per_ms);
+
+/* Has the sum reached percent (at most 100; 0: never) of max, so that a warning
+ * is due? One is for a whole window: for per_ms after one that was due none is,
+ * and a slot or two later one is again. Advance first. */
+bool window_warn(struct window *window, uint64_t max, uint64_t percent);
 
 /* Move on to now_ms: slots that are older than the ring become empty. Time
  * that goes back changes nothing. */

@@ -297,9 +297,9 @@ static struct account_rules
 rules_of(unsigned switches)
 {
 	struct account_rules rules = {
-		.identify = { ACCOUNT_SASL, ACCOUNT_NETWORK, ACCOUNT_UID,
-		    ACCOUNT_HOST, ACCOUNT_CLIENT },
-		.identify_count = 5,
+		.identify = { ACCOUNT_SASL, ACCOUNT_NETWORK, ACCOUNT_HEADER,
+		    ACCOUNT_UID, ACCOUNT_HOST, ACCOUNT_CLIENT },
+		.identify_count = 6,
 		.is_case_sensitive = (switches & CASE_SENSITIVE) != 0,
 		.trust_envelope = (switches & TRUST_ENVELOPE) != 0,
 		.default_domain =
@@ -308,7 +308,7 @@ rules_of(unsigned switches)
 
 	if ((switches & CLIENT_BEFORE_SASL) != 0) {
 		rules.identify[0] = ACCOUNT_CLIENT;
-		rules.identify[4] = ACCOUNT_SASL;
+		rules.identify[5] = ACCOUNT_SASL;
 	}
 	if ((switches & SASL_ONLY) != 0)
 		rules.identify_count = 1;
@@ -358,6 +358,25 @@ fill_facts(const struct identity_case *c, struct arena *arena,
 		    arena, c->sender, strlen(c->sender), &facts->sender, NULL));
 }
 
+/* What doesn't depend on a map: the parent, no plan, and the host of what is
+ * only a number there. */
+static void
+check_rest(const struct identity_case *c, const struct account *got)
+{
+	const char *parent = c->own_domain != NULL ? c->own_domain : c->account;
+	bool has_host = c->traffic_class != CLASS_INBOUND
+	    && (c->source == ACCOUNT_UID || c->source == ACCOUNT_CLIENT);
+
+	if (!is_text(got->parent, parent))
+		fail_msg("%s: wanted the parent %s, got %s", c->name, parent,
+		    shown(got->parent));
+	if (got->plan != NULL)
+		fail_msg("%s: wanted no plan, got %s", c->name, got->plan);
+	if (!is_text(got->host, has_host ? HOST : NULL))
+		fail_msg("%s: wanted the host %s, got %s", c->name,
+		    has_host ? HOST : "(none)", shown(got->host));
+}
+
 static void
 account_is_identified(void **state)
 {
@@ -392,6 +411,7 @@ account_is_identified(void **state)
 		if (got.is_too_long)
 			fail_msg(
 			    "%s: wanted its whole name, got it cut", c->name);
+		check_rest(c, &got);
 		arena_clear(&arena);
 	}
 }
@@ -521,8 +541,8 @@ want_of_memory_is_told(void **state)
 static void
 sources_have_names(void **state)
 {
-	static const char *const wanted[] = { "sasl", "network", "uid", "host",
-		"client", "envelope", "bounces" };
+	static const char *const wanted[] = { "sasl", "network", "header",
+		"uid", "host", "client", "envelope", "bounces" };
 
 	(void)state;
 	assert_int_equal(COUNT(wanted), ACCOUNT_SOURCE_COUNT);

@@ -123,12 +123,23 @@ test_local(void **state)
 static void
 test_blame(void **state)
 {
-	struct verdict theirs = { .reason = REASON_FROM_MISMATCH };
-	struct verdict ours = { .reason = REASON_KEY_ERROR };
+	static const enum reason theirs[] = { REASON_TOO_MANY_RECIPIENTS,
+		REASON_LIMIT, REASON_COST, REASON_BLOCKED, REASON_HOLD_MAX,
+		REASON_BAD_FROM, REASON_ENVELOPE_MISMATCH, REASON_FROM_MISMATCH,
+		REASON_HEADERS_TOO_LARGE };
 
 	(void)state;
-	assert_true(verdict_blames_sender(&theirs));
-	assert_false(verdict_blames_sender(&ours));
+	for (int reason = 0; reason < REASON_COUNT; reason++) {
+		struct verdict verdict = { .reason = (enum reason)reason };
+		bool wanted = false;
+
+		for (size_t i = 0; i < LENGTH(theirs); i++)
+			wanted |= theirs[i] == verdict.reason;
+		if (verdict_blames_sender(&verdict) != wanted)
+			fail_msg("%s: wanted the %s's fault, got the other's",
+			    verdict_reason_name(verdict.reason),
+			    wanted ? "sender" : "relay");
+	}
 }
 
 static void
@@ -136,7 +147,11 @@ test_names(void **state)
 {
 	(void)state;
 	for (int i = 0; i < REASON_COUNT; i++)
-		assert_non_null(verdict_reason_name((enum reason)i));
+		for (int k = 0; k < i; k++)
+			assert_string_not_equal(
+			    verdict_reason_name((enum reason)i),
+			    verdict_reason_name((enum reason)k));
+	assert_string_equal(verdict_reason_name(REASON_BLOCKED), "blocked");
 }
 
 static const struct limit hourly = { .name = "hourly",
@@ -154,62 +169,88 @@ static const struct limit own = { .name = "own",
 	.action = ACTION_REJECT,
 	.reply = "%{account} 100%% of %{max} per %{per}: %{domain} %{id} 5%" };
 
+static const struct {
+	const char *name;
+	enum action action;
+	enum reason reason;
+	const char *subject, *detail;
+	const struct limit *limit;
+	uint64_t max;
+	const char *wanted;
+} replies[] = {
+	{ "limit", ACTION_TEMPFAIL, REASON_LIMIT, "alice", NULL, &hourly, 500,
+	    "450 4.7.1 alice has reached the limit \"hourly\" of 500 "
+	    "recipients in 1 h; try again in 90 s (ID1)" },
+	{ "limit that rejects", ACTION_REJECT, REASON_LIMIT, "alice", NULL,
+	    &hourly, 500,
+	    "550 5.7.1 alice has reached the limit \"hourly\" of 500 "
+	    "recipients in 1 h; there is room again in 90 s "
+	    "(ID1)" },
+	{ "template of the configuration", ACTION_REJECT, REASON_LIMIT,
+	    "x@a.example", NULL, &own, 7,
+	    "550 5.7.1 alice 100% of 7 per 1 d: a.example ID1 5%" },
+	{ "From of another", ACTION_REJECT, REASON_FROM_MISMATCH,
+	    "bob@b.example", NULL, NULL, 0,
+	    "550 5.7.1 alice may not use <bob@b.example> in From "
+	    "(ID1)" },
+	{ "envelope of another", ACTION_REJECT, REASON_ENVELOPE_MISMATCH,
+	    "bob@b.example", NULL, NULL, 0,
+	    "550 5.7.1 alice may not send as <bob@b.example> (ID1)" },
+	{ "hostile subject", ACTION_REJECT, REASON_FROM_MISMATCH,
+	    "a\r\n250 ok\xC3\xA4%{id}", NULL, NULL, 0,
+	    "550 5.7.1 alice may not use <a??250 ok?%{id}> in From "
+	    "(ID1)" },
+	{ "recipients", ACTION_TEMPFAIL, REASON_TOO_MANY_RECIPIENTS, NULL,
+	    "100", NULL, 0,
+	    "452 4.5.3 Too many recipients: at most 100 in one message "
+	    "here" },
+	{ "AUTH", ACTION_REJECT, REASON_AUTH_REQUIRED, NULL, NULL, NULL, 0,
+	    "530 5.7.0 Authentication required" },
+	{ "TLS", ACTION_REJECT, REASON_TLS_REQUIRED, NULL, NULL, NULL, 0,
+	    "530 5.7.0 Must issue a STARTTLS command first" },
+	{ "bad From", ACTION_REJECT, REASON_BAD_FROM, NULL, "there are several",
+	    NULL, 0,
+	    "550 5.7.1 From field: there are several; it takes one "
+	    "address (ID1)" },
+	{ "an override's max, not the limit's", ACTION_TEMPFAIL, REASON_LIMIT,
+	    "alice", NULL, &hourly, 9000,
+	    "450 4.7.1 alice has reached the limit \"hourly\" of 9000 "
+	    "recipients in 1 h; try again in 90 s (ID1)" },
+	{ "a cost above an override's max", ACTION_REJECT, REASON_COST, "alice",
+	    NULL, &hourly, 3,
+	    "550 5.7.1 This message alone is above the limit "
+	    "\"hourly\" of 3 recipients in 1 h for alice (ID1)" },
+	{ "blocked", ACTION_REJECT, REASON_BLOCKED, "alice", "password stolen",
+	    NULL, 0,
+	    "550 5.7.1 alice is blocked here: password stolen; ask the "
+	    "postmaster (ID1)" },
+	{ "blocked, nobody said why", ACTION_REJECT, REASON_BLOCKED,
+	    "192.0.2.1", NULL, NULL, 0,
+	    "550 5.7.1 192.0.2.1 is blocked here; ask the postmaster "
+	    "(ID1)" },
+	{ "blocked, with empty words", ACTION_REJECT, REASON_BLOCKED,
+	    "a.example", "", NULL, 0,
+	    "550 5.7.1 a.example is blocked here; ask the postmaster "
+	    "(ID1)" },
+	{ "blocked, with words for a terminal", ACTION_REJECT, REASON_BLOCKED,
+	    "a.example", "x\r\n\x1b[2J\xC3\xA4%{id}", NULL, 0,
+	    "550 5.7.1 a.example is blocked here: x???[2J?%{id}; ask "
+	    "the postmaster (ID1)" },
+};
+
 static void
 test_reply(void **state)
 {
-	static const struct {
-		const char *name;
-		enum action action;
-		enum reason reason;
-		const char *subject, *detail;
-		const struct limit *limit;
-		const char *wanted;
-	} cases[] = {
-		{ "limit", ACTION_TEMPFAIL, REASON_LIMIT, "alice", NULL,
-		    &hourly,
-		    "450 4.7.1 alice has reached the limit \"hourly\" of 500 "
-		    "recipients in 1 h; try again in 90 s (ID1)" },
-		{ "limit that rejects", ACTION_REJECT, REASON_LIMIT, "alice",
-		    NULL, &hourly,
-		    "550 5.7.1 alice has reached the limit \"hourly\" of 500 "
-		    "recipients in 1 h; there is room again in 90 s "
-		    "(ID1)" },
-		{ "template of the configuration", ACTION_REJECT, REASON_LIMIT,
-		    "x@a.example", NULL, &own,
-		    "550 5.7.1 alice 100% of 7 per 1 d: a.example ID1 5%" },
-		{ "From of another", ACTION_REJECT, REASON_FROM_MISMATCH,
-		    "bob@b.example", NULL, NULL,
-		    "550 5.7.1 alice may not use <bob@b.example> in From "
-		    "(ID1)" },
-		{ "envelope of another", ACTION_REJECT,
-		    REASON_ENVELOPE_MISMATCH, "bob@b.example", NULL, NULL,
-		    "550 5.7.1 alice may not send as <bob@b.example> (ID1)" },
-		{ "hostile subject", ACTION_REJECT, REASON_FROM_MISMATCH,
-		    "a\r\n250 ok\xC3\xA4%{id}", NULL, NULL,
-		    "550 5.7.1 alice may not use <a??250 ok?%{id}> in From "
-		    "(ID1)" },
-		{ "recipients", ACTION_TEMPFAIL, REASON_TOO_MANY_RECIPIENTS,
-		    NULL, "100", NULL,
-		    "452 4.5.3 Too many recipients: at most 100 in one message "
-		    "here" },
-		{ "AUTH", ACTION_REJECT, REASON_AUTH_REQUIRED, NULL, NULL, NULL,
-		    "530 5.7.0 Authentication required" },
-		{ "TLS", ACTION_REJECT, REASON_TLS_REQUIRED, NULL, NULL, NULL,
-		    "530 5.7.0 Must issue a STARTTLS command first" },
-		{ "bad From", ACTION_REJECT, REASON_BAD_FROM, NULL,
-		    "there are several", NULL,
-		    "550 5.7.1 From field: there are several; it takes one "
-		    "address (ID1)" },
-	};
 	static const struct reply_facts facts = { "alice", "ID1" };
 
 	(void)state;
-	for (size_t i = 0; i < LENGTH(cases); i++) {
-		struct verdict verdict = { .action = cases[i].action,
-			.reason = cases[i].reason,
-			.subject = cases[i].subject,
-			.detail = cases[i].detail,
-			.limit = cases[i].limit,
+	for (size_t i = 0; i < LENGTH(replies); i++) {
+		struct verdict verdict = { .action = replies[i].action,
+			.reason = replies[i].reason,
+			.subject = replies[i].subject,
+			.detail = replies[i].detail,
+			.limit = replies[i].limit,
+			.max = replies[i].max,
 			.retry_after_ms = 90000 };
 		struct reply reply;
 		char line[512];
@@ -217,9 +258,9 @@ test_reply(void **state)
 		reply_build(&verdict, &facts, &reply);
 		snprintf(line, sizeof(line), "%s %s %s", reply.code,
 		    reply.status, reply.words);
-		if (strcmp(line, cases[i].wanted) != 0)
-			fail_msg("%s: wanted \"%s\", got \"%s\"", cases[i].name,
-			    cases[i].wanted, line);
+		if (strcmp(line, replies[i].wanted) != 0)
+			fail_msg("%s: wanted \"%s\", got \"%s\"",
+			    replies[i].name, replies[i].wanted, line);
 	}
 }
 
@@ -253,6 +294,8 @@ test_reply_length(void **state)
 {
 	char account[2000];
 	struct reply_facts facts = { account, "ID1" };
+	const struct limit limit = { .name = "l",
+		.reply = "%{account} %{account} %{account} %{account}" };
 	struct verdict verdict = { .action = ACTION_REJECT,
 		.reason = REASON_FROM_MISMATCH,
 		.subject = "x@a.example" };
@@ -261,6 +304,11 @@ test_reply_length(void **state)
 	(void)state;
 	memset(account, 'a', sizeof(account) - 1);
 	account[sizeof(account) - 1] = '\0';
+	/* A long name is cut, not what is said of it. */
+	reply_build(&verdict, &facts, &reply);
+	assert_non_null(strstr(
+	    reply.words, "aaa... may not use <x@a.example> in From (ID1)"));
+	verdict.limit = &limit;
 	reply_build(&verdict, &facts, &reply);
 	assert_int_equal(strlen(reply.words), REPLY_TEXT_BYTES - 1);
 	assert_string_equal(reply.words + REPLY_TEXT_BYTES - 4, "...");

@@ -283,6 +283,213 @@ test_room_model(void **state)
 }
 
 static void
+want_warning(const char *name, bool wanted, bool got)
+{
+	if (wanted != got)
+		fail_msg("%s: wanted %s, got %s", name,
+		    wanted ? "a warning" : "none", got ? "one" : "none");
+}
+
+/* When a warning is due; of a window with one count in it. */
+static void
+test_warn(void **state)
+{
+	static const struct {
+		const char *name;
+		uint64_t sum, max, percent;
+		bool want;
+	} cases[] = {
+		{ "below", 79, 100, 80, false },
+		{ "reached", 80, 100, 80, true },
+		{ "above max", 200, 100, 80, true },
+		{ "rounded up", 5, 7, 80, false },
+		{ "rounded up, reached", 6, 7, 80, true },
+		{ "all of it", 99, 100, 100, false },
+		{ "all of it, reached", 100, 100, 100, true },
+		{ "more than all of it is all of it", 100, 100, 250, true },
+		{ "one percent of little", 1, 3, 1, true },
+		{ "never", 100, 100, 0, false },
+		{ "nothing was counted", 0, 0, 80, false },
+		{ "max 0", 1, 0, 80, true },
+		{ "the largest max", UINT64_MAX, UINT64_MAX, 100, true },
+		{ "the largest max, not reached", UINT64_MAX - 1, UINT64_MAX,
+		    100, false },
+		{ "half of the largest max", UINT64_MAX / 2 + 1, UINT64_MAX, 50,
+		    true },
+		{ "nearly half of it", UINT64_MAX / 2 - 1, UINT64_MAX, 50,
+		    false },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+		struct window window;
+
+		window_init(&window, 60);
+		window_advance(&window, 1000);
+		(void)window_add(&window, cases[i].sum);
+		want_warning(cases[i].name, cases[i].want,
+		    window_warn(&window, cases[i].max, cases[i].percent));
+		want_warning("a second time", false,
+		    window_warn(&window, cases[i].max, cases[i].percent));
+	}
+}
+
+static void
+test_warn_again(void **state)
+{
+	struct window window;
+
+	(void)state;
+	window_init(&window, 60);
+	window_advance(&window, 1000);
+	(void)window_add(&window, 9);
+	want_warning("the first", true, window_warn(&window, 10, 80));
+	window_advance(&window, 1060);
+	(void)window_add(&window, 9);
+	want_warning("after per", false, window_warn(&window, 10, 80));
+	window_advance(&window, 1061);
+	want_warning(
+	    "after per and a slot", true, window_warn(&window, 10, 80));
+	window_advance(&window, 500);
+	want_warning("back in time", false, window_warn(&window, 10, 80));
+
+	/* What a damaged record may say. */
+	window.warned = UINT64_MAX;
+	want_warning(
+	    "warned in the future", true, window_warn(&window, 10, 80));
+	window.warned = window.newest + 2;
+	want_warning("just so", true, window_warn(&window, 10, 80));
+	window.warned = UINT64_MAX;
+	window_regrid(&window, 600, 1061);
+	want_warning("after a change", true, window_warn(&window, 10, 80));
+	window_init(&window, 60);
+	(void)window_add(&window, 9);
+	want_warning(
+	    "at the beginning of time", true, window_warn(&window, 10, 80));
+	want_warning("still there", false, window_warn(&window, 10, 80));
+}
+
+static void
+test_warn_regrid(void **state)
+{
+	struct window window;
+
+	(void)state;
+	window_init(&window, 6000);
+	window_advance(&window, 100099); /* the end of a slot */
+	(void)window_add(&window, 9);
+	want_warning("the first", true, window_warn(&window, 10, 80));
+	window_regrid(&window, 60, 100099);
+	window_advance(&window, 100159);
+	(void)window_add(&window, 9);
+	want_warning("shorter: after per", false, window_warn(&window, 10, 80));
+	window_advance(&window, 100160);
+	(void)window_add(&window, 9);
+	want_warning("shorter: and a slot", true, window_warn(&window, 10, 80));
+	window_regrid(&window, 6000, 100500);
+	(void)window_add(&window, 9);
+	want_warning("longer: not yet", false, window_warn(&window, 10, 80));
+	window_advance(&window, 106199);
+	(void)window_add(&window, 9);
+	want_warning("longer: nor now", false, window_warn(&window, 10, 80));
+	window_advance(&window, 106200);
+	want_warning("longer: again", true, window_warn(&window, 10, 80));
+}
+
+/* Is this warning, or that there is none, what a list of events says? */
+static void
+check_warning(const struct model *model, uint64_t per_ms, uint64_t max,
+    uint64_t percent, uint64_t last_ms, bool got, uint64_t start)
+{
+	uint64_t age_ms =
+	    last_ms == UINT64_MAX ? UINT64_MAX : model->now_ms - last_ms;
+	uint64_t least = sum_within(model, per_ms);
+	uint64_t most = sum_of_ring(model, per_ms);
+
+	if (got
+	    && (most == 0 || most * 100 < max * percent || age_ms <= per_ms))
+		fail_msg("seed %" PRIu64 ": wanted no warning with %" PRIu64
+			 " of %" PRIu64 " used and the last %" PRIu64
+			 " ms ago, got one",
+		    start, most, max, age_ms);
+	if (!got && least > 0 && least * 100 >= max * percent
+	    && age_ms >= (per_ms * 61 + 59) / 60)
+		fail_msg("seed %" PRIu64 ": wanted a warning with %" PRIu64
+			 " of %" PRIu64 " used and the last %" PRIu64
+			 " ms ago, got none",
+		    start, least, max, age_ms);
+}
+
+static void
+test_warn_model(void **state)
+{
+	size_t warnings = 0;
+
+	(void)state;
+	for (uint64_t start = 1; start <= SEEDS; start++) {
+		uint64_t seed = start * 49979687;
+		struct model model = { .now_ms = 1700000000000ULL };
+		uint64_t per = lengths[below(&seed, LENGTHS)];
+		uint64_t max = below(&seed, 40);
+		uint64_t percent = 1 + below(&seed, 100);
+		uint64_t last_ms = UINT64_MAX;
+		struct window window;
+
+		window_init(&window, per);
+		window_advance(&window, model.now_ms);
+		for (size_t i = 0; i < STEPS; i++) {
+			uint64_t clock = next_time(&model, per, &seed);
+			uint64_t cost = below(&seed, 4);
+			bool got;
+
+			if (clock > model.now_ms)
+				model.now_ms = clock;
+			window_advance(&window, clock);
+			note(&model, cost, window_add(&window, cost));
+			got = window_warn(&window, max, percent);
+			check_warning(
+			    &model, per, max, percent, last_ms, got, start);
+			if (got)
+				last_ms = model.now_ms;
+			warnings += got;
+		}
+	}
+	assert_true(warnings > SEEDS);
+}
+
+/* After any changes of length too there is one in no window as it is then. */
+static void
+test_warn_regrid_model(void **state)
+{
+	(void)state;
+	for (uint64_t start = 1; start <= SEEDS; start++) {
+		uint64_t seed = start * 67867967;
+		uint64_t now = 1700000000000ULL;
+		uint64_t last_ms = 0;
+		struct window window;
+
+		window_init(&window, lengths[below(&seed, LENGTHS)]);
+		window_advance(&window, now);
+		for (size_t i = 0; i < STEPS; i++) {
+			now += below(&seed, window.per_ms / 4 + 2);
+			if (below(&seed, 8) == 0)
+				window_regrid(&window,
+				    lengths[below(&seed, LENGTHS)], now);
+			window_advance(&window, now);
+			(void)window_add(&window, 1);
+			if (!window_warn(&window, 1, 100))
+				continue;
+			if (now - last_ms <= window.per_ms)
+				fail_msg("seed %" PRIu64 ", step %zu: wanted "
+					 "none for %" PRIu64 " ms, got one "
+					 "after %" PRIu64,
+				    start, i, window.per_ms, now - last_ms);
+			last_ms = now;
+		}
+	}
+}
+
+static void
 test_slots(void **state)
 {
 	static const struct {
@@ -475,6 +682,11 @@ main(void)
 		cmocka_unit_test(test_take_back),
 		cmocka_unit_test(test_idle),
 		cmocka_unit_test(test_regrid),
+		cmocka_unit_test(test_warn),
+		cmocka_unit_test(test_warn_again),
+		cmocka_unit_test(test_warn_regrid),
+		cmocka_unit_test(test_warn_model),
+		cmocka_unit_test(test_warn_regrid_model),
 		cmocka_unit_test(test_model),
 		cmocka_unit_test(test_regrid_model),
 		cmocka_unit_test(test_refund_after_regrid),
