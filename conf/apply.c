@@ -26,9 +26,20 @@ build_written(
 	return NULL;
 }
 
+struct place
+build_place(const struct build *build, const char *section, const char *option)
+{
+	const struct written *written =
+	    build_written(build->own, section, option);
+
+	if (written == NULL)
+		return (struct place){ build->source, 0 };
+	return (struct place){ written->source, written->line };
+}
+
 static void
 remember(struct build *build, const struct applied *applied,
-    const struct option *option, const struct parse_option *given)
+    const struct option *option, const struct parse_option *given, bool is_bad)
 {
 	struct written *written = build_alloc(build, sizeof(*written));
 
@@ -38,6 +49,7 @@ remember(struct build *build, const struct applied *applied,
 	written->option = option->name;
 	written->source = given->source;
 	written->line = given->line;
+	written->is_bad = is_bad;
 	written->where = arena_printf(
 	    build->arena, "%s:%zu", given->source->name, given->line);
 	if (written->section == NULL || written->where == NULL) {
@@ -59,6 +71,8 @@ base_of(const struct places *places, const struct option *option)
 		return places->class;
 	if (strcmp(option->section, "limit") == 0)
 		return places->limit;
+	if (strcmp(option->section, "plan") == 0)
+		return places->plan;
 	if (strcmp(option->section, "listener") == 0)
 		return places->listener;
 	return places->conf;
@@ -146,6 +160,7 @@ apply_option(struct build *build, struct applied *applied,
 	const struct option *option =
 	    options_find(applied->name, applied->label, given->name);
 	const struct parse_option **seen;
+	size_t total;
 
 	if (option == NULL) {
 		complain_of_unknown(build, applied, given);
@@ -166,10 +181,26 @@ apply_option(struct build *build, struct applied *applied,
 		return;
 	}
 	*seen = given;
+	total = build->problems.total;
 	if (!given->is_broken)
 		values_read(
 		    build, option, given, base_of(&applied->places, option));
-	remember(build, applied, option, given);
+	remember(build, applied, option, given,
+	    given->is_broken || build->problems.total != total);
+}
+
+/* How an option that must be written may look. */
+static const char *
+example_of(const struct option *option)
+{
+	switch (option->type) {
+	case OPTION_DURATION:
+		return "per = \"1h\"";
+	case OPTION_LIMITS:
+		return "limits = { hourly, daily }";
+	default:
+		return "max = 500";
+	}
 }
 
 /* Options that must be written. */
@@ -185,12 +216,9 @@ check_missing(struct build *build, const struct applied *applied)
 			applied->name, applied->label, &options[i]))
 			problems_add(&build->problems, applied->section->source,
 			    applied->section->line,
-			    "%s: %s is missing; write %s",
+			    "%s: %s is missing; write for example %s",
 			    problems_excerpt(&build->problems, applied->shown),
-			    options[i].name,
-			    options[i].type == OPTION_DURATION
-				? "for example per = \"1h\""
-				: "for example max = 500");
+			    options[i].name, example_of(&options[i]));
 }
 
 void
@@ -235,10 +263,11 @@ apply_duplicate(struct build *build, struct applied *applied,
 {
 	struct conf *conf = arena_alloc(build->scratch, sizeof(*conf));
 	struct limit *limit = arena_alloc(build->scratch, sizeof(*limit));
+	struct plan *plan = arena_alloc(build->scratch, sizeof(*plan));
 	struct listener_conf *listener =
 	    arena_alloc(build->scratch, sizeof(*listener));
 
-	if (conf == NULL || limit == NULL || listener == NULL) {
+	if (conf == NULL || limit == NULL || plan == NULL || listener == NULL) {
 		problems_memory(&build->problems);
 		return;
 	}
@@ -254,6 +283,7 @@ apply_duplicate(struct build *build, struct applied *applied,
 		.senders = &conf->senders,
 		.class = &conf->classes[0],
 		.limit = limit,
+		.plan = plan,
 		.listener = listener,
 	};
 	if (!problems_is_full(&build->problems))
@@ -384,8 +414,12 @@ apply_tree(struct build *build)
 
 	apply_top(build);
 	apply_sections(build);
+	conf->hands_on = conf->identity_header != NULL
+	    && *conf->identity_header != '\0'
+	    && conf->trusted_network_count == 0;
 	apply_classes(build);
 	apply_limits(build);
+	apply_plans(build);
 	apply_listeners(build);
 	if (build->problems.is_out_of_memory)
 		return;

@@ -14,6 +14,7 @@ struct places {
 	struct senders_conf *senders;
 	struct class_conf *class;
 	struct limit *limit;
+	struct plan *plan;
 	struct listener_conf *listener;
 };
 
@@ -56,8 +57,11 @@ size_t apply_count(const struct build *build, const char *name);
 const char *
 apply_shown(struct build *build, const char *name, const char *label);
 
-/* All sections of a kind. */
+/* All limits, and the plans, which name them and come after them. */
 void apply_limits(struct build *build);
+void apply_plans(struct build *build);
+
+/* All sections of a kind. */
 void apply_listeners(struct build *build);
 void apply_classes(struct build *build);
 

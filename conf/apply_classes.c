@@ -24,6 +24,12 @@ begin_class(struct build *build, enum traffic_class traffic_class)
 	apply_standards(build,
 	    apply_shown(build, "class", facts_class_name(traffic_class)),
 	    &places);
+	/* Two relays in a row would charge a message twice, and the second
+	 * one changes what the first one signed. */
+	if (build->conf->hands_on) {
+		class->sign = false;
+		class->limits = false;
+	}
 }
 
 static void

@@ -4,16 +4,25 @@
 
 #include <string.h>
 
-static bool
-is_limit_name(const char *name)
+/* "25M" of messages would be 26214400 of them. */
+static void
+check_unit(struct build *build, const struct applied *applied,
+    const struct limit *limit)
 {
-	static const char letters[] = "abcdefghijklmnopqrstuvwxyz"
-				      "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
-				      "0123456789_.-";
-	size_t length = strlen(name);
+	const struct option *option = options_find("limit", NULL, "max");
+	const struct parse_option *given = applied->seen[options_index(option)];
+	const char *text;
 
-	return length > 0 && length <= LIMIT_NAME_OCTETS
-	    && strspn(name, letters) == length;
+	if (limit->count == LIMIT_BYTES || given == NULL || given->is_broken
+	    || given->is_list)
+		return;
+	text = given->values->text;
+	if (*text != '\0' && strchr("KMGT", text[strlen(text) - 1]) != NULL)
+		problems_add(&build->problems, given->source, given->line,
+		    "max: \"%s\" is a size, but %s are counted; write digits "
+		    "alone, or count = bytes",
+		    problems_excerpt(&build->problems, text),
+		    limits_count_name(limit->count));
 }
 
 static void
@@ -24,7 +33,7 @@ apply_limit(struct build *build, const struct parse_section *section,
 	struct limit *limit = &limits[*count];
 	const struct parse_section *first;
 
-	if (section->label == NULL || !is_limit_name(section->label)) {
+	if (section->label == NULL || !values_is_label(section->label)) {
 		problems_add(&build->problems, section->source, section->line,
 		    "a limit needs a name of 1 to %d letters, digits, '_', "
 		    "'.' and '-'; write limit \"hourly\" {",
@@ -41,6 +50,7 @@ apply_limit(struct build *build, const struct parse_section *section,
 	apply_standards(build, "limit", &applied.places);
 	limit->name = values_keep(build, section->label);
 	apply_options(build, &applied);
+	check_unit(build, &applied, limit);
 	(*count)++;
 }
 
@@ -76,6 +86,9 @@ use(struct build *build, struct limit *limits, size_t count)
 	build->limits = limits;
 	build->conf->limits.limits = limits;
 	build->conf->limits.count = count;
+	for (size_t i = 0; i < count; i++)
+		if (limits[i].count == LIMIT_NEW_RECIPIENTS)
+			build->conf->limits.counts_new = true;
 }
 
 static void
@@ -102,7 +115,7 @@ apply_written(struct build *build, size_t written)
 	use(build, limits, count);
 }
 
-/* What holds as long as no limit is written. */
+/* What holds as long as no limit and no plan is written. */
 static void
 apply_built_in(struct build *build)
 {
@@ -133,7 +146,7 @@ apply_limits(struct build *build)
 {
 	size_t written = apply_count(build, "limit");
 
-	if (written == 0)
+	if (written == 0 && apply_count(build, "plan") == 0)
 		apply_built_in(build);
 	else
 		apply_written(build, written);

@@ -18,6 +18,7 @@ struct written {
 	const struct problem_source *source;
 	size_t line;
 	const char *where; /* "FILE:LINE" */
+	bool is_bad;       /* its value was told to be wrong */
 	struct written *next;
 };
 
@@ -36,6 +37,12 @@ struct conf_private {
 	struct open_map *maps;
 	struct written *written;
 	const char *unwritten; /* "FILE (default)" */
+};
+
+/* Where something is to be told. */
+struct place {
+	const struct problem_source *source;
+	size_t line;
 };
 
 struct build {
@@ -62,8 +69,19 @@ const struct written *build_written(
  * are added to build's. */
 void apply_tree(struct build *build);
 
+/* Where to tell something about an option: where it was written, else (line 0)
+ * at the main file as a whole. */
+struct place
+build_place(const struct build *build, const char *section, const char *option);
+
+/* A limit of that name that was written, whatever came of it. */
+bool build_has_limit(const struct build *build, const char *name);
+
 /* Look at what options mean together; warn of what is allowed, but seldom
  * meant. */
 void check_snapshot(struct build *build);
+
+/* The same for stores and for maps, of which some live in Redis. */
+void check_store(struct build *build);
 
 #endif

@@ -18,24 +18,6 @@ enum {
 
 static const char unix_prefix[] = "unix:";
 
-/* Where something about an option is to be told: where it was written, else
- * at the main file as a whole. */
-struct place {
-	const struct problem_source *source;
-	size_t line;
-};
-
-static struct place
-place_of(const struct build *build, const char *section, const char *option)
-{
-	const struct written *written =
-	    build_written(build->own, section, option);
-
-	if (written == NULL)
-		return (struct place){ build->source, 0 };
-	return (struct place){ written->source, written->line };
-}
-
 static const char *
 class_section(enum traffic_class traffic_class)
 {
@@ -55,9 +37,9 @@ place_in_class(const struct build *build, enum traffic_class traffic_class,
     const char *section, const char *option)
 {
 	struct place place =
-	    place_of(build, class_section(traffic_class), option);
+	    build_place(build, class_section(traffic_class), option);
 
-	return place.line != 0 ? place : place_of(build, section, option);
+	return place.line != 0 ? place : build_place(build, section, option);
 }
 
 static bool
@@ -175,7 +157,8 @@ check_logins(struct build *build)
 	struct place place =
 	    place_in_class(build, CLASS_SUBMISSION, "senders", "owners");
 
-	if (!sender_can_ever_own(&senders->rules, senders->map != NULL))
+	if (build->conf->classes[CLASS_SUBMISSION].sign
+	    && !sender_can_ever_own(&senders->rules, senders->map != NULL))
 		problems_add(&build->warnings, place.source, place.line,
 		    "owners: a login without a domain owns no address, and its "
 		    "mail is never signed; if there are such logins, set "
@@ -183,37 +166,86 @@ check_logins(struct build *build)
 		    "or owners = all");
 }
 
+static bool
+is_source(const struct account_rules *rules, enum account_source source)
+{
+	for (size_t i = 0; i < rules->identify_count; i++)
+		if (rules->identify[i] == source)
+			return true;
+	return false;
+}
+
 static void
 check_accounts(struct build *build)
 {
 	const struct account_rules *rules = &build->conf->accounts;
-	struct place place = place_of(build, "accounts", "networks");
+	struct place place = build_place(build, "accounts", "networks");
 
-	if (rules->network_count == 0)
+	if (rules->network_count == 0 || is_source(rules, ACCOUNT_NETWORK))
 		return;
-	for (size_t i = 0; i < rules->identify_count; i++)
-		if (rules->identify[i] == ACCOUNT_NETWORK)
-			return;
 	problems_add(&build->warnings, place.source, place.line,
 	    "networks: the file is not used; add network to identify");
+}
+
+/* The first of the networks that is the whole Internet; NULL: none is. */
+static const struct network *
+whole_internet(const struct network *networks, size_t count)
+{
+	for (size_t i = 0; i < count; i++)
+		if (networks[i].bits == 0 || networks[i].bits == MAPPED_BITS)
+			return &networks[i];
+	return NULL;
 }
 
 static void
 check_networks(struct build *build)
 {
 	const struct conf *conf = build->conf;
-	struct place place = place_of(build, "", "relay_networks");
+	struct place relay = build_place(build, "", "relay_networks");
+	struct place trusted = build_place(build, "", "trusted_networks");
 
-	for (size_t i = 0; i < conf->relay_network_count; i++) {
-		const struct network *network = &conf->relay_networks[i];
-
-		if (network->bits != 0 && network->bits != MAPPED_BITS)
-			continue;
-		problems_add(&build->warnings, place.source, place.line,
+	if (whole_internet(conf->relay_networks, conf->relay_network_count)
+	    != NULL)
+		problems_add(&build->warnings, relay.source, relay.line,
 		    "relay_networks: this is the whole Internet; list the "
 		    "networks that may relay without a login");
-		return;
-	}
+	if (whole_internet(conf->trusted_networks, conf->trusted_network_count)
+	    != NULL)
+		problems_add(&build->warnings, trusted.source, trusted.line,
+		    "trusted_networks: this is the whole Internet, and anybody "
+		    "can claim any account; list the hosts that write the "
+		    "field");
+}
+
+/* Of a panel host and the relay behind it: which of them is this? */
+static void
+check_identity(struct build *build)
+{
+	const struct conf *conf = build->conf;
+	struct place header = build_place(build, "", "identity_header");
+	struct place trusted = build_place(build, "", "trusted_networks");
+
+	if (*conf->identity_header == '\0' && conf->trusted_network_count > 0)
+		problems_add(&build->warnings, trusted.source, trusted.line,
+		    "trusted_networks: is not used; set identity_header to the "
+		    "field that these clients write");
+	if (conf->hands_on)
+		problems_add(&build->warnings, header.source, header.line,
+		    "identity_header: without trusted_networks this host "
+		    "writes %s, and leaves signing and limits to the relay "
+		    "that believes it; a class can set sign and limits to yes",
+		    conf->identity_header);
+	else if (*conf->identity_header != '\0'
+	    && conf->trusted_network_count > 0 && conf->mode == MODE_ENFORCE
+	    && conf->classes[CLASS_RELAY].mode == MODE_OBSERVE)
+		problems_add(&build->warnings, header.source, header.line,
+		    "identity_header: what these clients bring is of class "
+		    "relay, whose limits are only observed; write class relay "
+		    "{ mode = enforce }");
+	if (!conf->hands_on && *conf->identity_header != '\0'
+	    && !is_source(&conf->accounts, ACCOUNT_HEADER))
+		problems_add(&build->warnings, header.source, header.line,
+		    "identity_header: is not used; add header to identify");
 }
 
 /* Who may write into the directory may put a socket of his own there. */
@@ -247,9 +279,9 @@ static void
 check_socket(struct build *build)
 {
 	const struct conf *conf = build->conf;
-	struct place listen = place_of(build, "", "listen");
-	struct place mode = place_of(build, "", "socket_mode");
-	struct place control = place_of(build, "", "control");
+	struct place listen = build_place(build, "", "listen");
+	struct place mode = build_place(build, "", "socket_mode");
+	struct place control = build_place(build, "", "control");
 
 	if (strncmp(conf->listen, "inet", strlen("inet")) == 0)
 		problems_add(&build->warnings, listen.source, listen.line,
@@ -277,7 +309,7 @@ check_socket(struct build *build)
 static void
 check_mode(struct build *build)
 {
-	struct place place = place_of(build, "", "mode");
+	struct place place = build_place(build, "", "mode");
 
 	if (build->conf->mode == MODE_OBSERVE)
 		problems_add(&build->warnings, place.source, place.line,
@@ -296,4 +328,6 @@ check_snapshot(struct build *build)
 	check_maps(build);
 	check_logins(build);
 	check_accounts(build);
+	check_identity(build);
+	check_store(build);
 }

@@ -6,6 +6,7 @@
 #define CONF_CONF_H
 
 #include "conf/maps.h"
+#include "conf/redis_place.h"
 #include "policy/account.h"
 #include "policy/fault.h"
 #include "policy/limits.h"
@@ -25,7 +26,7 @@ enum log_level {
 	LOG_LEVEL_INFO,
 	LOG_LEVEL_DEBUG
 };
-enum store_backend { STORE_LMDB };
+enum store_backend { STORE_LMDB, STORE_REDIS };
 enum on_failure { ON_FAILURE_LOCAL, ON_FAILURE_ACCEPT, ON_FAILURE_TEMPFAIL };
 
 struct log_conf {
@@ -37,9 +38,31 @@ struct log_conf {
 
 struct store_conf {
 	enum store_backend backend;
-	const char *path;    /* directory */
+	const char *path;    /* directory; beside Redis the local record's */
 	uint64_t size_bytes; /* most that the LMDB file may grow to */
+	const struct redis_place *url; /* NULL: not set */
+	const char *password_file;     /* absolute; "" none */
+	const char *prefix;            /* keys are {prefix}... */
+	uint64_t timeout_ms;           /* of each call of Redis, all in all */
 	enum on_failure on_failure;
+	uint64_t local_share; /* percent of max while Redis is away */
+};
+
+/* What an option of type OPTION_MAP names. A texthash is read with the
+ * configuration; the others are asked when needed (milter/io/tables.h). */
+enum map_kind { MAP_TEXTHASH, MAP_LMDB, MAP_REDIS };
+
+struct map_source {
+	enum map_kind kind;
+	const char *name;      /* path of the file, absolute, or Redis key */
+	const struct map *map; /* of a texthash */
+};
+
+/* How accounts are found beside what account_rules say. */
+struct accounts_conf {
+	const struct map_source *map; /* NULL: none */
+	uint64_t map_ttl_ms;          /* how long its answers hold */
+	const char *default_plan;     /* its name; see limits.default_plan */
 };
 
 struct sign_conf {
@@ -52,7 +75,7 @@ struct sign_conf {
 
 struct senders_conf {
 	struct sender_rules rules;
-	const struct map *map; /* senders.map; NULL: none */
+	const struct map_source *map; /* senders.map; NULL: none */
 };
 
 /* One traffic class: its own options, and sign and senders as this class has
@@ -87,10 +110,20 @@ struct conf {
 	enum mode mode;
 	uint64_t max_busy;
 
+	struct network
+	    *trusted_networks; /* whose identity_header is believed */
+	size_t trusted_network_count;
+	const char *identity_header; /* "" none */
+	bool hands_on; /* identity_header without trusted_networks: this host
+			  writes it, and the relay that believes it charges and
+			  signs */
+
 	struct network *relay_networks;
 	size_t relay_network_count;
 
 	struct account_rules accounts; /* but trust_envelope, default_domain */
+
+	struct accounts_conf account_maps;
 
 	struct log_conf log;
 	struct store_conf store;

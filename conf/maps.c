@@ -2,6 +2,7 @@
 
 #include "conf/map_lines.h"
 #include "policy/address.h"
+#include "policy/hash.h"
 #include "policy/text.h"
 
 #include <assert.h>
@@ -27,67 +28,15 @@ struct map {
 	struct entry *slots;
 	size_t slot_count; /* a power of two, less than 3/4 of it in use */
 	size_t count;
-	uint64_t seed[2];
+	uint64_t seed[2]; /* customers choose addresses of a provider's map */
 };
-
-static uint64_t
-rotated(uint64_t word, unsigned bits)
-{
-	return word << bits | word >> (64 - bits);
-}
-
-static void
-stir(uint64_t state[4])
-{
-	state[0] += state[1];
-	state[2] += state[3];
-	state[1] = rotated(state[1], 13) ^ state[0];
-	state[3] = rotated(state[3], 16) ^ state[2];
-	state[0] = rotated(state[0], 32);
-	state[2] += state[1];
-	state[0] += state[3];
-	state[1] = rotated(state[1], 17) ^ state[2];
-	state[3] = rotated(state[3], 21) ^ state[0];
-	state[2] = rotated(state[2], 32);
-}
-
-/* SipHash-2-4: customers choose the addresses in a provider's map, and must
- * not be able to choose them so that they all fall into one place. */
-static uint64_t
-hash(const uint64_t seed[2], const char *key)
-{
-	uint64_t state[4] = {
-		seed[0] ^ 0x736f6d6570736575,
-		seed[1] ^ 0x646f72616e646f6d,
-		seed[0] ^ 0x6c7967656e657261,
-		seed[1] ^ 0x7465646279746573,
-	};
-	size_t length = strlen(key);
-	uint64_t last = (uint64_t)length << 56;
-
-	for (size_t i = 0; i <= length; i += 8) {
-		size_t size = length - i < 8 ? length - i : 8;
-		uint64_t word = size < 8 ? last : 0;
-
-		for (size_t j = 0; j < size; j++)
-			word |= (uint64_t)(unsigned char)key[i + j] << (8 * j);
-		state[3] ^= word;
-		stir(state);
-		stir(state);
-		state[0] ^= word;
-	}
-	state[2] ^= 0xff;
-	for (int i = 0; i < 4; i++)
-		stir(state);
-	return state[0] ^ state[1] ^ state[2] ^ state[3];
-}
 
 /* Where key is, or would be. */
 static struct entry *
 slot_of(const struct map *map, const char *key)
 {
 	size_t mask = map->slot_count - 1;
-	size_t i = (size_t)hash(map->seed, key) & mask;
+	size_t i = (size_t)hash_text(map->seed, key) & mask;
 
 	while (map->slots[i].key != NULL && strcmp(map->slots[i].key, key) != 0)
 		i = (i + 1) & mask;

@@ -37,12 +37,25 @@ static const struct scale sizes[] = {
 	{ NULL, 0 },
 };
 
+/* A number that may be one of octets; bounds are shown in digits. */
+static const struct scale amounts[] = {
+	{ "", 1 },
+	{ "K", 1024 },
+	{ "M", 1024ULL * 1024 },
+	{ "G", 1024ULL * 1024 * 1024 },
+	{ "T", 1024ULL * 1024 * 1024 * 1024 },
+	{ NULL, 0 },
+};
+
+static const struct scale percents[] = { { "%", 1 }, { NULL, 0 } };
+
 /* Write number the short way: 3600000 as "1h". */
 static void
 add_scaled(struct text *text, const struct scale *scales, uint64_t number)
 {
 	while (scales[1].name != NULL
-	    && (number == 0 || number % scales->factor != 0))
+	    && (number == 0 ? scales->factor != 1
+			    : number % scales->factor != 0))
 		scales++;
 	text_addf(text, "%" PRIu64 "%s", number / scales->factor, scales->name);
 }
@@ -107,6 +120,33 @@ numbers_number(const struct reading *reading)
 	uint64_t number;
 
 	if (bounded(reading, no_scales, 1, "is no number in digits", &number))
+		*field = number;
+}
+
+void
+numbers_amount(const struct reading *reading)
+{
+	uint64_t *field = values_field(reading);
+	uint64_t number;
+
+	if (bounded(reading, amounts, 1,
+		"is no number; write digits, for bytes with K, M, G or T "
+		"behind them: \"500M\"",
+		&number))
+		*field = number;
+}
+
+void
+numbers_percent(const struct reading *reading)
+{
+	uint64_t *field = values_field(reading);
+	uint64_t number;
+
+	if (*reading->text == '\0' && values_may_be_empty(reading))
+		*field = 0;
+	else if (bounded(reading, percents, 1,
+		     "is no percentage; write digits and '%': \"80%\"",
+		     &number))
 		*field = number;
 }
 

@@ -6,7 +6,11 @@
 
 /* Each reads a value of the type it is called after into its field. */
 void numbers_number(const struct reading *reading);
+void numbers_amount(const struct reading *reading);
+
+/* So do these, whose values have a unit. */
 void numbers_size(const struct reading *reading);
+void numbers_percent(const struct reading *reading);
 void numbers_duration(const struct reading *reading);
 
 #endif

@@ -12,6 +12,8 @@
 enum option_type {
 	OPTION_NAME,        /* const char *: a user's or a group's name */
 	OPTION_NUMBER,      /* uint64_t */
+	OPTION_AMOUNT,      /* the same, which may be written as a size */
+	OPTION_PERCENT,     /* uint64_t; "" is 0 */
 	OPTION_DURATION,    /* uint64_t in the row's unit; "" is 0 */
 	OPTION_SIZE,        /* uint64_t */
 	OPTION_BOOLEAN,     /* bool */
@@ -22,6 +24,9 @@ enum option_type {
 	OPTION_NETWORKS,    /* struct network *, more: its count */
 	OPTION_DOMAIN,      /* const char *, normalised */
 	OPTION_FIELDS,      /* struct field_names */
+	OPTION_FIELD,       /* const char *: a header field of our own */
+	OPTION_LABEL,       /* const char *: a name of few signs */
+	OPTION_LIMITS,      /* const bool *, one for each limit */
 	OPTION_CANON,       /* enum canonicalization of header, more: of body */
 	OPTION_DELIMITER,   /* const char *: a set of characters */
 	OPTION_PATH,        /* const char *, absolute */
@@ -29,7 +34,8 @@ enum option_type {
 	OPTION_SOCKET,      /* const char *: where the MTA connects */
 	OPTION_CONTROL,     /* const char *: path of a unix socket */
 	OPTION_LOG_TARGET,  /* enum log_target, more: const char *file */
-	OPTION_MAP,         /* const struct map * */
+	OPTION_MAP,         /* const struct map_source *; NULL if empty */
+	OPTION_REDIS,       /* const struct redis_place *; NULL if empty */
 	OPTION_NETWORK_MAP, /* const struct network_account *, more: count */
 	OPTION_TEMPLATE,    /* const char *: a reply; NULL if empty */
 };
@@ -69,7 +75,7 @@ struct option {
 /* The option has no field: it is used while the files are read. */
 #define OPTION_NO_FIELD SIZE_MAX
 
-enum { OPTIONS_MOST = 96 }; /* rows; for arrays with one entry each */
+enum { OPTIONS_MOST = 128 }; /* rows; for arrays with one entry each */
 
 /* A kind of section. */
 enum option_label { LABEL_NONE, LABEL_NAME, LABEL_CLASS, LABEL_LISTENER };

@@ -99,6 +99,8 @@ options_type_name(enum option_type type)
 	static const char *const names[] = {
 		[OPTION_NAME] = "name",
 		[OPTION_NUMBER] = "number",
+		[OPTION_AMOUNT] = "number or size",
+		[OPTION_PERCENT] = "percentage",
 		[OPTION_DURATION] = "duration",
 		[OPTION_SIZE] = "size",
 		[OPTION_BOOLEAN] = "yes or no",
@@ -109,6 +111,9 @@ options_type_name(enum option_type type)
 		[OPTION_NETWORKS] = "list of networks",
 		[OPTION_DOMAIN] = "domain",
 		[OPTION_FIELDS] = "list of field names",
+		[OPTION_FIELD] = "field name",
+		[OPTION_LABEL] = "name",
+		[OPTION_LIMITS] = "list of limits",
 		[OPTION_CANON] = "canonicalization",
 		[OPTION_DELIMITER] = "characters",
 		[OPTION_PATH] = "path",
@@ -117,6 +122,7 @@ options_type_name(enum option_type type)
 		[OPTION_CONTROL] = "socket",
 		[OPTION_LOG_TARGET] = "word or path",
 		[OPTION_MAP] = "map",
+		[OPTION_REDIS] = "URL",
 		[OPTION_NETWORK_MAP] = "path",
 		[OPTION_TEMPLATE] = "template",
 	};

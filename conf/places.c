@@ -7,11 +7,13 @@
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/un.h>
+#include <unistd.h>
 
 enum {
 	SOCKET_PATH_OCTETS = sizeof(((struct sockaddr_un *)0)->sun_path) - 1,
 	FIRST_FREE_DESCRIPTOR = 3, /* after those of standard streams */
 	LAST_DESCRIPTOR = 65535,
+	REDIS_KEY_OCTETS = 512,
 };
 
 const char *
@@ -56,9 +58,13 @@ void
 places_path(const struct reading *reading)
 {
 	const char **field = values_field(reading);
-	const char *path =
-	    path_of(reading, reading->text, reading->option->maximum);
+	const char *path;
 
+	if (*reading->text == '\0' && values_may_be_empty(reading)) {
+		*field = "";
+		return;
+	}
+	path = path_of(reading, reading->text, reading->option->maximum);
 	if (path != NULL)
 		*field = path;
 }
@@ -263,31 +269,134 @@ shared_map(const struct reading *reading, const char *path)
 	return open->map;
 }
 
+static bool
+read_texthash(
+    const struct reading *reading, const char *text, struct map_source *source)
+{
+	const char *path = path_of(reading, text, reading->option->maximum);
+
+	if (path == NULL)
+		return false;
+	source->kind = MAP_TEXTHASH;
+	source->name = path;
+	source->map = shared_map(reading, path);
+	return source->map != NULL;
+}
+
+/* Can the file be read by whom it is read now? 0, or the errno. */
+static int
+file_problem(const char *path)
+{
+	struct stat status;
+
+	if (stat(path, &status) < 0 || access(path, R_OK) < 0)
+		return errno;
+	return S_ISREG(status.st_mode) ? 0 : EINVAL;
+}
+
+/* postmap(1) adds ".lmdb" to the name it is given; people write either. */
+static bool
+read_lmdb(
+    const struct reading *reading, const char *text, struct map_source *source)
+{
+	const char *path = path_of(reading, text, reading->option->maximum);
+	const char *added;
+	int problem;
+
+	if (path == NULL)
+		return false;
+	added = arena_printf(reading->build->arena, "%s.lmdb", path);
+	if (added == NULL) {
+		problems_memory(&reading->build->problems);
+		return false;
+	}
+	source->kind = MAP_LMDB;
+	source->name = file_problem(added) == ENOENT ? path : added;
+	problem = file_problem(source->name);
+	if (problem == ENOENT)
+		refuse_place(reading, added,
+		    "there is no such file; make it with postmap, or mend the "
+		    "path");
+	else if (problem == EINVAL)
+		refuse_place(reading, source->name, "is no file");
+	else if (problem != 0)
+		refuse_place(reading, source->name, strerrordesc_np(problem));
+	return problem == 0;
+}
+
+/* That there is a Redis to ask is looked at when all options are known. */
+static bool
+read_hash(
+    const struct reading *reading, const char *text, struct map_source *source)
+{
+	if (*text == '\0' || strlen(text) > REDIS_KEY_OCTETS) {
+		values_refuse(reading,
+		    "names no key of a Redis hash, which has 1 to 512 octets");
+		return false;
+	}
+	source->kind = MAP_REDIS;
+	source->name = values_keep(reading->build, text);
+	return source->name != NULL;
+}
+
 void
 places_map(const struct reading *reading)
 {
-	const struct map **field = values_field(reading);
-	size_t length = prefixed(reading->text, "texthash:");
-	const struct map *map;
-	const char *path;
+	static const struct {
+		const char *prefix;
+		bool (*read)(const struct reading *reading, const char *text,
+		    struct map_source *source);
+	} kinds[] = {
+		{ "texthash:", read_texthash },
+		{ "lmdb:", read_lmdb },
+		{ "redis:", read_hash },
+	};
+	const struct map_source **field = values_field(reading);
+	struct map_source *source;
 
 	if (*reading->text == '\0') {
 		*field = NULL;
 		return;
 	}
-	if (length == 0) {
-		values_refuse(reading,
-		    "is no map that can be read here; write "
-		    "\"texthash:FILE\", the file being postmap's input");
+	for (size_t i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++) {
+		size_t length = prefixed(reading->text, kinds[i].prefix);
+
+		if (length == 0)
+			continue;
+		source = build_alloc(reading->build, sizeof(*source));
+		if (source != NULL
+		    && kinds[i].read(reading, reading->text + length, source))
+			*field = source;
 		return;
 	}
-	path =
-	    path_of(reading, reading->text + length, reading->option->maximum);
-	if (path == NULL)
+	values_refuse(reading,
+	    "is no map that can be read here; write \"texthash:FILE\", the "
+	    "file being postmap's input, \"lmdb:FILE\", or \"redis:KEY\"");
+}
+
+void
+places_redis(const struct reading *reading)
+{
+	const struct redis_place **field = values_field(reading);
+	struct fault fault = { .kind = FAULT_NONE };
+	struct redis_place *place;
+
+	if (*reading->text == '\0') {
+		*field = NULL;
 		return;
-	map = shared_map(reading, path);
-	if (map != NULL)
-		*field = map;
+	}
+	place = build_alloc(reading->build, sizeof(*place));
+	if (place == NULL)
+		return;
+	if (redis_place_read(
+		reading->text, reading->build->arena, place, &fault))
+		*field = place;
+	else if (fault.kind == FAULT_MEMORY)
+		problems_memory(&reading->build->problems);
+	else
+		problems_add(&reading->build->problems, reading->given->source,
+		    reading->line, "%s: %s", reading->option->name,
+		    fault.words);
 }
 
 void

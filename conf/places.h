@@ -28,8 +28,13 @@ void places_control(const struct reading *reading);
 /* "syslog", "stderr", or a file. */
 void places_log_target(const struct reading *reading);
 
-/* "texthash:FILE": read at once. */
+/* "texthash:FILE", read at once; "lmdb:FILE", which must be there; or
+ * "redis:KEY". */
 void places_map(const struct reading *reading);
+
+/* A URL that says where Redis is, or nothing. It isn't shown again: a password
+ * may have been written into it. */
+void places_redis(const struct reading *reading);
 
 /* A file of networks and accounts: read at once. */
 void places_network_map(const struct reading *reading);

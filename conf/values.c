@@ -1,5 +1,6 @@
 #include "conf/values.h"
 
+#include "conf/nearest.h"
 #include "conf/numbers.h"
 #include "conf/places.h"
 #include "policy/reply.h"
@@ -161,6 +162,30 @@ read_name(const struct reading *reading)
 		values_refuse(reading, "can't be the name of a user or group");
 	else
 		*field = values_keep(reading->build, reading->text);
+}
+
+bool
+values_is_label(const char *text)
+{
+	static const char letters[] = "abcdefghijklmnopqrstuvwxyz"
+				      "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
+				      "0123456789_.-";
+	size_t length = strlen(text);
+
+	return length > 0 && length <= LIMIT_NAME_OCTETS
+	    && strspn(text, letters) == length;
+}
+
+static void
+read_label(const struct reading *reading)
+{
+	const char **field = values_field(reading);
+
+	if (values_is_label(reading->text))
+		*field = values_keep(reading->build, reading->text);
+	else
+		values_refuse(reading,
+		    "is no name of 1 to 64 letters, digits, '_', '.' and '-'");
 }
 
 static void
@@ -327,16 +352,43 @@ read_networks(const struct reading *reading)
 	*count = found;
 }
 
-/* RFC 5322 §3.6.8, and not one that RFC 6376 advises against. */
+/* RFC 5322 §3.6.8 */
 static bool
-is_field_name(const struct reading *reading, const struct parse_value *value)
+has_field_signs(const char *name)
 {
-	const char *at = value->text;
+	const char *at = name;
 
 	while (*at > ' ' && *at <= '~' && *at != ':')
 		at++;
-	if (*at != '\0' || at == value->text
-	    || at - value->text > FIELD_NAME_OCTETS) {
+	return *at == '\0' && at > name && at - name <= FIELD_NAME_OCTETS;
+}
+
+/* A field of our own is written, believed and removed: with a name that means
+ * something to others, mail would break. Those that begin with "X-" never
+ * will be anything else (RFC 822 §4.7.5; nobody registers one since
+ * RFC 6648). */
+static void
+read_field(const struct reading *reading)
+{
+	const char **field = values_field(reading);
+	const char *text = reading->text;
+
+	if (*text != '\0'
+	    && (!has_field_signs(text) || (text[0] != 'X' && text[0] != 'x')
+		|| text[1] != '-' || text[2] == '\0'))
+		values_refuse(reading,
+		    "is no name of a header field of one's own; write one that "
+		    "begins with \"X-\", such as \"X-Postern-Account\", "
+		    "without ':' and blanks");
+	else
+		*field = values_keep(reading->build, text);
+}
+
+/* And not one that RFC 6376 advises against. */
+static bool
+is_field_name(const struct reading *reading, const struct parse_value *value)
+{
+	if (!has_field_signs(value->text)) {
 		refuse(reading, value->text, value->line,
 		    "is no name of a header field; write it without ':' and "
 		    "blanks");
@@ -370,6 +422,69 @@ read_fields(const struct reading *reading)
 	field->count = found;
 }
 
+/* Tell that there is no limit of that name, and which there are. */
+static void
+refuse_limit(const struct reading *reading, const struct parse_value *value)
+{
+	const struct limit_set *set = &reading->build->conf->limits;
+	struct nearest nearest;
+	char space[200];
+	struct text text;
+
+	text_init(&text, space, sizeof(space));
+	nearest_begin(&nearest, value->text);
+	for (size_t i = 0; i < set->count; i++)
+		nearest_offer(&nearest, set->limits[i].name);
+	if (nearest.best != NULL)
+		text_addf(&text, "is no limit; did you mean %s?", nearest.best);
+	else if (set->count == 0)
+		text_add(&text,
+		    "is no limit: none is written, and a plan takes the place "
+		    "of the built-in ones");
+	else
+		text_add(&text, "is no limit; there are");
+	for (size_t i = 0; nearest.best == NULL && i < set->count; i++)
+		text_addf(
+		    &text, "%s %s", i > 0 ? "," : "", set->limits[i].name);
+	refuse(reading, value->text, value->line, space);
+}
+
+/* Where the limit of that name stands; set->count: nowhere. */
+static size_t
+limit_index(const struct limit_set *set, const char *name)
+{
+	size_t i = 0;
+
+	while (i < set->count && strcmp(set->limits[i].name, name) != 0)
+		i++;
+	return i;
+}
+
+static void
+read_limits(const struct reading *reading)
+{
+	struct build *build = reading->build;
+	const struct limit_set *set = &build->conf->limits;
+	const bool **field = values_field(reading);
+	bool *has = build_alloc(build, (set->count + 1) * sizeof(*has));
+
+	if (has == NULL)
+		return;
+	for (const struct parse_value *value = reading->given->values;
+	     value != NULL; value = value->next) {
+		size_t i = limit_index(set, value->text);
+
+		if (i < set->count && !is_repeated(reading, value, is_same)) {
+			has[i] = true;
+			build->limits[i].is_planned = true;
+		} else if (i == set->count
+		    && !build_has_limit(build, value->text)) {
+			refuse_limit(reading, value);
+		}
+	}
+	*field = has;
+}
+
 /* How a value of each type is read. */
 static const struct {
 	bool is_list;
@@ -377,6 +492,8 @@ static const struct {
 } readers[] = {
 	[OPTION_NAME] = { false, read_name },
 	[OPTION_NUMBER] = { false, numbers_number },
+	[OPTION_AMOUNT] = { false, numbers_amount },
+	[OPTION_PERCENT] = { false, numbers_percent },
 	[OPTION_DURATION] = { false, numbers_duration },
 	[OPTION_SIZE] = { false, numbers_size },
 	[OPTION_BOOLEAN] = { false, read_boolean },
@@ -387,6 +504,9 @@ static const struct {
 	[OPTION_NETWORKS] = { true, read_networks },
 	[OPTION_DOMAIN] = { false, read_domain },
 	[OPTION_FIELDS] = { true, read_fields },
+	[OPTION_FIELD] = { false, read_field },
+	[OPTION_LABEL] = { false, read_label },
+	[OPTION_LIMITS] = { true, read_limits },
 	[OPTION_CANON] = { false, read_canon },
 	[OPTION_DELIMITER] = { false, read_delimiter },
 	[OPTION_PATH] = { false, places_path },
@@ -395,6 +515,7 @@ static const struct {
 	[OPTION_CONTROL] = { false, places_control },
 	[OPTION_LOG_TARGET] = { false, places_log_target },
 	[OPTION_MAP] = { false, places_map },
+	[OPTION_REDIS] = { false, places_redis },
 	[OPTION_NETWORK_MAP] = { false, places_network_map },
 	[OPTION_TEMPLATE] = { false, read_template },
 };

@@ -32,6 +32,10 @@ void *values_more(const struct reading *reading);
 /* May the option be empty? If its default is. */
 bool values_may_be_empty(const struct reading *reading);
 
+/* Has text 1 to LIMIT_NAME_OCTETS letters, digits, '_', '.' and '-', and
+ * nothing else? */
+bool values_is_label(const char *text);
+
 /* Tell that the value is wrong: "OPTION: VALUE WORDS". */
 void values_refuse(const struct reading *reading, const char *words);
 

@@ -54,6 +54,7 @@ PROMISED[""] += " local_mailers"
 
 # Options added to those, and why.
 ADDITIONS = {
+    "accounts.map_ttl": "how stale a map's answer may be is the provider's say",
     "store.size": "the embedded store needs a bound that can be set",
     "limit.reply": "each limit can have its own words for the client",
 }

@@ -124,6 +124,13 @@ fixture_begin(void **state)
 	write_file("t.conf", "");
 	write_file("map", "a@a.example alice\n@b.example bob\n");
 	write_file("badmap", "# logins\na@a.example alice\nb@a.example\n");
+	write_file("accounts",
+	    "alice alice shop gold\n@b.example - - free\n\nbob b\n");
+	write_file("badaccounts",
+	    "# login account parent plan\nalice - - gold\n"
+	    "bob - - glod\ncarol a b gold more\ndave - - silver\n");
+	write_file("logins.lmdb", "");
+	write_file("plain", "");
 	write_file("networks", "10.0.0.0/8 ten\n10.1.2.3 panel1\n");
 	return 0;
 }
@@ -132,7 +139,7 @@ static inline int
 fixture_end(void **state)
 {
 	static const char *const names[] = { "map", "badmap", "networks",
-		"t.conf" };
+		"accounts", "badaccounts", "logins.lmdb", "plain", "t.conf" };
 	static const char *const directories[] = { "keys", "conf.d", "open" };
 	char path[128];
 
@@ -145,6 +152,31 @@ fixture_end(void **state)
 			return -1;
 	}
 	return rmdir(directory);
+}
+
+static inline void
+show_networks(struct text *out, const struct network *networks, size_t count)
+{
+	struct arena arena;
+
+	arena_init(&arena, 65536);
+	for (size_t i = 0; i < count; i++)
+		text_addf(out, "%s%s/%d", i > 0 ? "," : "",
+		    network_text(&arena, &networks[i].address),
+		    networks[i].bits);
+	arena_clear(&arena);
+}
+
+static inline void
+show_map(struct text *out, const struct map_source *source)
+{
+	static const char *const kinds[] = { "texthash", "lmdb", "redis" };
+
+	if (source == NULL)
+		text_add(out, "-");
+	else
+		text_addf(out, "%s:%s:%zu", kinds[source->kind], source->name,
+		    source->map != NULL ? map_size(source->map) : 0);
 }
 
 #endif

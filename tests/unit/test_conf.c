@@ -88,7 +88,8 @@ places_are_remembered(void **state)
 				   "sign {\n expire = 14d }\n"
 				   "class local {\n mode = enforce }\n"
 				   "limit a { max = 1\n per = 1h }\n"
-				   "listener 025 {\n class = relay }\n";
+				   "listener 025 {\n class = relay }\n"
+				   "plan p {\n limits = { a } }\n";
 	static const struct {
 		const char *section, *option, *where; /* NULL: not set */
 	} cases[] = {
@@ -101,6 +102,8 @@ places_are_remembered(void **state)
 		{ "class local", "expire", NULL },
 		{ "limit a", "per", "@/t.conf:7" },
 		{ "listener 25", "class", "@/t.conf:9" },
+		{ "plan p", "limits", "@/t.conf:11" },
+		{ "accounts", "default_plan", NULL },
 		{ "nope", "nope", NULL },
 	};
 	struct conf_errors errors;

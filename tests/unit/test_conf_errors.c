@@ -20,8 +20,8 @@ static const struct bad_case bad_cases[] = {
 	{ "an option of the top level", "log { listen = fd:3 }",
 	    { ":1: listen: there is no such option in this section; it "
 	      "stands outside of sections" } },
-	{ "an option that comes later", "trusted_networks = { }",
-	    { ":1: trusted_networks: there is no such option" } },
+	{ "an option that comes later", "reinject_networks = { }",
+	    { ":1: reinject_networks: there is no such option" } },
 	{ "an unknown section", "dns { timeout = 5s }",
 	    { ":1: there is no section dns; postern.conf(5)" } },
 	{ "a near miss of a section", "sender { }",
@@ -88,8 +88,8 @@ static const struct bad_case bad_cases[] = {
 	{ "a word", "mode = enforced",
 	    { ":1: mode: \"enforced\" is none of enforce, observe; did you "
 	      "mean enforce?" } },
-	{ "a word that comes later", "store { backend = redis }",
-	    { ":1: backend: \"redis\" is none of lmdb" } },
+	{ "an unknown backend", "store { backend = sqlite }",
+	    { ":1: backend: \"sqlite\" is none of lmdb, redis" } },
 	{ "an empty word", "mode = \"\"",
 	    { ":1: mode: \"\" is none of enforce, observe" } },
 	{ "a number", "max_busy = many",
@@ -164,8 +164,8 @@ static const struct bad_case bad_cases[] = {
 	    { ":1: recipient_delimiter: \"@\" is no set of signs" } },
 	{ "a source that comes later",
 	    "accounts { identify = { sasl,\ncertificate } }",
-	    { ":2: identify: \"certificate\" is none of sasl, network, uid, "
-	      "host, client" } },
+	    { ":2: identify: \"certificate\" is none of sasl, network, "
+	      "header, uid, host, client" } },
 	{ "a source twice", "accounts { identify = { sasl, sasl } }",
 	    { ":1: identify: \"sasl\" is in the list twice" } },
 	{ "a check twice", "senders { check = { from, from } }",
@@ -248,9 +248,171 @@ static const struct bad_case bad_cases[] = {
 	    { ":2: limit a: max is missing; write for example max = 500" } },
 	{ "a limit without anything", "limit a { }",
 	    { ":1: limit a: max is missing", ":1: limit a: per is missing" } },
-	{ "a key that comes later", "limit a { max = 1 per = 1h key = parent }",
-	    { ":1: key: \"parent\" is none of account, from_domain, "
-	      "client_ip" } },
+	{ "an unknown key", "limit a { max = 1 per = 1h key = parents }",
+	    { ":1: key: \"parents\" is none of account, parent, from_domain, "
+	      "client_ip, sender, global; did you mean parent?" } },
+	{ "an unknown count", "limit a { max = 1 per = 1h count = octets }",
+	    { ":1: count: \"octets\" is none of messages, recipients, "
+	      "new_recipients, bytes, refusals" } },
+	{ "per nought", "limit a { max = 1 per = \"0\" }",
+	    { ":1: per: \"0\" has no unit" } },
+	{ "a size of messages",
+	    "limit a { max = 25M per = 1h count = messages }",
+	    { ":1: max: \"25M\" is a size, but messages are counted; write "
+	      "digits alone, or count = bytes" } },
+	{ "a size of what is counted by default",
+	    "limit a { max = 1K per = 1h }",
+	    { ":1: max: \"1K\" is a size, but recipients are counted" } },
+	{ "no number and no size", "limit a { max = 5MB per = 1h }",
+	    { ":1: max: \"5MB\" is no number; write digits, for bytes with K, "
+	      "M, G or T behind them" } },
+	{ "max too large a size",
+	    "limit a { max = 1000T per = 1h count = bytes }",
+	    { ":1: max: \"1000T\" is out of bounds; it can be 0 to "
+	      "1000000000000000" } },
+	{ "a warning without its sign",
+	    "limit a { max = 1 per = 1h warn = 80 }",
+	    { ":1: warn: \"80\" is no percentage; write digits and '%'" } },
+	{ "a warning of nothing", "limit a { max = 1 per = 1h warn = 0% }",
+	    { ":1: warn: \"0%\" is out of bounds; it can be 1% to 100%" } },
+	{ "a warning above all", "limit a { max = 1 per = 1h warn = 101% }",
+	    { ":1: warn: \"101%\" is out of bounds" } },
+
+	/* plans */
+	{ "a plan without a name", "plan { limits = { } }",
+	    { ":1: a plan needs a name of 1 to 64 letters" } },
+	{ "a plan with a bad name", "plan \"a b\" { limits = { } }",
+	    { ":1: a plan needs a name" } },
+	{ "a plan without limits", "\nplan a { }",
+	    { ":2: plan a: limits is missing; write for example limits = { "
+	      "hourly, daily }" } },
+	{ "a plan twice", "plan a { limits = { } }\nplan a { limits = { x } }",
+	    { ":2: section plan a is there already at @/t.conf:1",
+		":2: limits: \"x\" is no limit" } },
+	{ "a near miss of a limit",
+	    "limit hourly { max = 1 per = 1h }\n"
+	    "plan a { limits = { hourli } }",
+	    { ":2: limits: \"hourli\" is no limit; did you mean hourly?" } },
+	{ "no such limit",
+	    "limit h { max = 1 per = 1h } limit d { max = 1 per = 1d }\n"
+	    "plan a { limits = { h,\nweekly } }",
+	    { ":3: limits: \"weekly\" is no limit; there are h, d" } },
+	{ "a plan of the built-in limits", "plan a { limits = { hourly } }",
+	    { ":1: limits: \"hourly\" is no limit: none is written, and a "
+	      "plan takes the place of the built-in ones" } },
+	{ "a limit twice in a plan",
+	    "limit h { max = 1 per = 1h }\nplan a { limits = { h, h } }",
+	    { ":2: limits: \"h\" is in the list twice" } },
+	{ "limits that are no list",
+	    "limit h { max = 1 per = 1h }\nplan a { limits = h }",
+	    { ":2: limits: a list is wanted; write { h }" } },
+	{ "a bad limit in a plan is told once",
+	    "plan a { limits = { h } }\nlimit h { max = x per = 1h }",
+	    { ":2: max: \"x\" is no number" } },
+	{ "a limit too many in a plan is told once",
+	    "limit a { max = 1 per = 1h key = from_domain }\n"
+	    "limit b { max = 1 per = 1h key = from_domain }\n"
+	    "limit c { max = 1 per = 1h key = from_domain }\n"
+	    "limit d { max = 1 per = 1h key = from_domain }\n"
+	    "limit e { max = 1 per = 1h }\nlimit f { max = 1 per = 1h }\n"
+	    "plan p { limits = { a, e, f } }",
+	    { ":5: limit e is one too many" } },
+	{ "no such default",
+	    "plan gold { limits = { } }\naccounts { default_plan = glod }",
+	    { ":2: default_plan: there is no plan glod; did you mean gold?" } },
+	{ "a default without plans", "accounts { default_plan = default }",
+	    { ":1: default_plan: there is no plan default; write plan "
+	      "\"default\" {" } },
+	{ "a default that can't be", "accounts { default_plan = \"a b\" }",
+	    { ":1: default_plan: \"a b\" is no name of 1 to 64 letters" } },
+
+	/* Redis */
+	{ "Redis nowhere", "store {\nbackend = redis }",
+	    { ":2: backend: redis needs store.url, which says where that "
+	      "is" } },
+	{ "Redis at nothing", "store {\nbackend = redis\nurl = \"\" }",
+	    { ":2: backend: redis needs store.url" } },
+	{ "a bad URL is told once",
+	    "store { backend = redis\nurl = redis }\n"
+	    "accounts { map = redis:a }",
+	    { ":2: url: is no place of Redis; write redis://HOST:6379/0, "
+	      "rediss://" } },
+	{ "a password in a URL",
+	    "store { backend = redis\nurl = redis://u:hunter2@h }",
+	    { ":2: url: holds a password, which others may read here; put it "
+	      "into a file and write password_file" } },
+	{ "a prefix of signs", "store { prefix = \"{a}\" }",
+	    { ":1: prefix: \"{a}\" is no name of 1 to 64 letters" } },
+	{ "an empty prefix", "store { prefix = \"\" }",
+	    { ":1: prefix: \"\" is no name" } },
+	{ "a long prefix",
+	    "store { prefix = "
+	    "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa "
+	    "}",
+	    { ":1: prefix: \"aaaa" } },
+	{ "too short a timeout", "store { timeout = 9ms }",
+	    { ":1: timeout: \"9ms\" is out of bounds; it can be 10ms to "
+	      "10s" } },
+	{ "too long a timeout", "store { timeout = 11s }",
+	    { ":1: timeout: \"11s\" is out of bounds" } },
+	{ "no share", "store { local_share = 0% }",
+	    { ":1: local_share: \"0%\" is out of bounds; it can be 1% to "
+	      "100%" } },
+	{ "an empty share", "store { local_share = \"\" }",
+	    { ":1: local_share: \"\" is no percentage" } },
+
+	/* maps of accounts */
+	{ "a map in Redis nowhere", "accounts {\nmap = redis:a }",
+	    { ":2: map: a map in Redis needs store.url" } },
+	{ "a senders' map in Redis nowhere",
+	    "senders {\nowners = map\nmap = redis:a }",
+	    { ":3: map: a map in Redis needs store.url" } },
+	{ "a class's map in Redis nowhere",
+	    "class local { owners = map\nmap = redis:a }",
+	    { ":2: map: a map in Redis needs store.url" } },
+	{ "a map without a key", "accounts { map = redis: }",
+	    { ":1: map: \"redis:\" names no key of a Redis hash" } },
+	{ "no LMDB file", "accounts { map = lmdb:nowhere }",
+	    { ":1: map: @/nowhere.lmdb: there is no such file; make it with "
+	      "postmap" } },
+	{ "an LMDB directory", "accounts { map = lmdb:keys }",
+	    { ":1: map: @/keys: is no file" } },
+	{ "an LMDB map without a path", "accounts { map = lmdb: }",
+	    { ":1: map: \"lmdb:\" names no path" } },
+	{ "a map of accounts that can't be",
+	    "plan gold { limits = { } }\n"
+	    "accounts {\nmap = texthash:badaccounts }",
+	    { ":3: map: @/badaccounts:3: bob: there is no plan glod; did you "
+	      "mean gold?",
+		":3: map: @/badaccounts:4: carol: ",
+		":3: map: @/badaccounts:5: dave: there is no plan silver" } },
+	{ "a map of accounts without plans",
+	    "accounts { map = texthash:accounts }",
+	    { ":1: map: @/accounts:1: alice: there is no plan gold",
+		":1: map: @/accounts:2: @b.example: there is no plan "
+		"free" } },
+	{ "too long a time to live", "accounts { map_ttl = 2d }",
+	    { ":1: map_ttl: \"2d\" is out of bounds; it can be 1s to 1d" } },
+	{ "no time to live", "accounts { map_ttl = 0s }",
+	    { ":1: map_ttl: \"0s\" is out of bounds" } },
+
+	/* identity */
+	{ "From as identity", "identity_header = From",
+	    { ":1: identity_header: \"From\" is no name of a header field of "
+	      "one's own; write one that begins with \"X-\"" } },
+	{ "a signature as identity", "identity_header = DKIM-Signature",
+	    { ":1: identity_header: \"DKIM-Signature\" is no name" } },
+	{ "a field without more", "identity_header = X-",
+	    { ":1: identity_header: \"X-\" is no name" } },
+	{ "a field with a colon of its own", "identity_header = \"X-A:\"",
+	    { ":1: identity_header: \"X-A:\" is no name" } },
+	{ "a field with a blank", "identity_header = \"X-A B\"",
+	    { ":1: identity_header: \"X-A B\" is no name" } },
+	{ "a field with an umlaut", "identity_header = \"X-\xC3\xBC\"",
+	    { ":1: identity_header: \"X-" } },
+	{ "no trusted network", "trusted_networks = { 10.0.0.1/8 }",
+	    { ":1: trusted_networks: \"10.0.0.1/8\" has bits" } },
+
 	{ "a limit can't accept",
 	    "limit a { max = 1 per = 1h action = accept }",
 	    { ":1: action: \"accept\" is none of tempfail, reject, hold" } },
@@ -347,7 +509,7 @@ all_errors_of_a_file_are_told(void **state)
 		     /* 32 */ "listener \"70000\" { }\n"
 		     /* 33 */ "user = caf\xE9\n"
 		     /* 34 */ "log { }\n"
-		     /* 35 */ "accounts { identify = { sasl, header }\n";
+		     /* 35 */ "accounts { identify = { sasl, password }\n";
 	static const char *const wanted[] = {
 		":3: socket_mod: there is no such option outside of sections; "
 		"did you mean socket_mode?",
@@ -378,7 +540,7 @@ all_errors_of_a_file_are_told(void **state)
 		":33: octet 0xE9 is not UTF-8",
 		":34: section log is there already at @/t.conf:13",
 		":35: section accounts that begins here has no '}'",
-		":35: identify: \"header\" is none of sasl",
+		":35: identify: \"password\" is none of sasl",
 		NULL,
 	};
 	struct conf_errors errors;
@@ -438,6 +600,33 @@ errors_of_included_files_are_told(void **state)
 	remove_file("conf.d/b.conf");
 }
 
+static void
+plans_are_counted(void **state)
+{
+	enum { PLANS = 1001 };
+	static char space[PLANS * 40];
+	static const char *const wanted[] = { ":1001: more than 1000 plans",
+		NULL };
+	struct conf_errors errors;
+	struct text text;
+	struct conf *conf;
+
+	(void)state;
+	text_init(&text, space, sizeof(space));
+	for (size_t i = 0; i < PLANS - 1; i++)
+		text_addf(&text, "plan p%zu { limits = { } }\n", i);
+	conf = conf_read_text(file, space, text.length, &errors);
+	if (conf == NULL)
+		fail_with("1000 plans", &errors);
+	assert_int_equal(conf->limits.plan_count, 1000);
+	assert_non_null(limits_plan(&conf->limits, "p999"));
+	conf_release(&conf);
+	text_add(&text, "plan more { limits = { } }\n");
+	assert_null(conf_read_text(file, space, text.length, &errors));
+	check_errors("1001 plans", &errors, file, wanted);
+	conf_errors_clear(&errors);
+}
+
 int
 main(void)
 {
@@ -445,6 +634,7 @@ main(void)
 		cmocka_unit_test(bad_configurations_are_refused),
 		cmocka_unit_test(all_errors_of_a_file_are_told),
 		cmocka_unit_test(errors_above_two_hundred_are_counted),
+		cmocka_unit_test(plans_are_counted),
 		cmocka_unit_test(errors_of_included_files_are_told),
 	};
 

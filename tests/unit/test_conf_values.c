@@ -54,8 +54,7 @@ show_senders(
 	if (strcmp(field, "owners") == 0)
 		text_add(out, owners[senders->rules.owners]);
 	else if (strcmp(field, "map") == 0)
-		text_addf(out, "%zu",
-		    senders->map != NULL ? map_size(senders->map) : 0);
+		show_map(out, senders->map);
 	else if (strcmp(field, "default_domain") == 0)
 		text_add(out, senders->rules.default_domain);
 	else if (strcmp(field, "delimiter") == 0)
@@ -96,21 +95,6 @@ show_class(struct text *out, const struct class_conf *class, const char *field)
 }
 
 static void
-show_limits(struct text *out, const struct limit_set *set)
-{
-	for (size_t i = 0; i < set->count; i++) {
-		const struct limit *limit = &set->limits[i];
-
-		text_addf(out, "%s%s:%d:%d:%" PRIu64 "/%" PRIu64 ":%s:%s%s%s",
-		    i > 0 ? " " : "", limit->name, (int)limit->key,
-		    (int)limit->count, limit->max, limit->per_ms,
-		    actions[limit->action], modes[limit->mode],
-		    limit->reply != NULL ? ":" : "",
-		    limit->reply != NULL ? limit->reply : "");
-	}
-}
-
-static void
 show_listeners(struct text *out, const struct conf *conf)
 {
 	for (size_t i = 0; i < conf->listener_count; i++) {
@@ -124,19 +108,6 @@ show_listeners(struct text *out, const struct conf *conf)
 		    yes_no[listener->require_auth],
 		    yes_no[listener->require_tls]);
 	}
-}
-
-static void
-show_networks(struct text *out, const struct conf *conf)
-{
-	struct arena arena;
-
-	arena_init(&arena, 65536);
-	for (size_t i = 0; i < conf->relay_network_count; i++)
-		text_addf(out, "%s%s/%d", i > 0 ? "," : "",
-		    network_text(&arena, &conf->relay_networks[i].address),
-		    conf->relay_networks[i].bits);
-	arena_clear(&arena);
 }
 
 static void
@@ -166,7 +137,8 @@ show_top(struct text *out, const struct conf *conf, const char *field)
 	else if (strcmp(field, "max_busy") == 0)
 		text_addf(out, "%" PRIu64, conf->max_busy);
 	else if (strcmp(field, "relay_networks") == 0)
-		show_networks(out, conf);
+		show_networks(
+		    out, conf->relay_networks, conf->relay_network_count);
 	else if (strcmp(field, "accounts") == 0)
 		show_accounts(out, &conf->accounts);
 	else if (strcmp(field, "log") == 0)
@@ -177,8 +149,6 @@ show_top(struct text *out, const struct conf *conf, const char *field)
 		text_addf(out, "%d %s %" PRIu64 " %d", (int)conf->store.backend,
 		    conf->store.path, conf->store.size_bytes,
 		    (int)conf->store.on_failure);
-	else if (strcmp(field, "limits") == 0)
-		show_limits(out, &conf->limits);
 	else if (strcmp(field, "listeners") == 0)
 		show_listeners(out, conf);
 	else if (strcmp(field, "warnings") == 0)
@@ -232,12 +202,9 @@ static const struct good_case good_cases[] = {
 	{ "relay_networks by default", "", "relay_networks",
 	    "127.0.0.0/104,::1/128" },
 	{ "accounts by default", "", "accounts",
-	    "sasl,network,uid,host,client no" },
+	    "sasl,network,header,uid,host,client no" },
 	{ "log by default", "", "log", "0 - 0 2" },
 	{ "store by default", "", "store", "0 /var/lib/postern 1073741824 0" },
-	{ "limits by default", "", "limits",
-	    "hourly:0:1:500/3600000:tempfail:enforce "
-	    "daily:0:1:2000/86400000:reject:enforce" },
 	{ "listeners by default", "", "listeners", "" },
 	{ "keys by default", "", "sign.keys", "/etc/postern/keys" },
 	{ "canonicalization by default", "", "sign.canon", "relaxed/simple" },
@@ -248,7 +215,7 @@ static const struct good_case good_cases[] = {
 	{ "on_missing_key by default", "", "sign.missing", "accept" },
 	{ "on_key_error by default", "", "sign.error", "tempfail" },
 	{ "owners by default", "", "owners", "own" },
-	{ "map by default", "", "map", "0" },
+	{ "map by default", "", "map", "-" },
 	{ "default_domain by default", "", "default_domain", "" },
 	{ "delimiter by default", "", "delimiter", "+" },
 	{ "check by default", "", "check", "envelope=yes from=yes" },
@@ -333,7 +300,8 @@ static const struct good_case good_cases[] = {
 	{ "on_missing_key", "sign { on_missing_key = reject }", "sign.missing",
 	    "reject" },
 	{ "owners all", "senders { owners = all }", "owners", "all" },
-	{ "a map", "senders { owners = map map = texthash:map }", "map", "2" },
+	{ "a map", "senders { owners = map map = texthash:map }", "map",
+	    "texthash:@/map:2" },
 	{ "no checks", "senders { check = { } }", "check",
 	    "envelope=no from=no" },
 	{ "one check", "senders { check = { from } }", "check",
@@ -347,33 +315,10 @@ static const struct good_case good_cases[] = {
 	{ "identify", "accounts { identify = { host, sasl } }", "accounts",
 	    "host,sasl no" },
 	{ "networks of accounts", "accounts { networks = networks }",
-	    "accounts", "sasl,network,uid,host,client no panel1 ten" },
+	    "accounts", "sasl,network,header,uid,host,client no panel1 ten" },
 	{ "case counts", "accounts { case_sensitive = yes }", "case", "yes" },
 	{ "case counts in classes", "accounts { case_sensitive = yes }",
 	    "relay case", "yes" },
-
-	/* limits */
-	{ "the sample's limits",
-	    "limit \"hourly\" { key = account  count = recipients  max = 500  "
-	    " per = \"1h\"  action = tempfail }\n"
-	    "limit noise { key = client_ip count = refusals max = 0\n"
-	    "per = 500ms action = hold mode = observe }",
-	    "limits",
-	    "hourly:0:1:500/3600000:tempfail:enforce "
-	    "noise:2:2:0/500:hold:observe" },
-	{ "a short limit", "limit \"a.b-C_1\" { max = 1 per = 1d }", "limits",
-	    "a.b-C_1:0:1:1/86400000:tempfail:enforce" },
-	{ "a reply",
-	    "limit a { max = 1 per = 1m key = from_domain count = messages\n"
-	    "reply = \"%{account}: come again in %{retry_after}\" }",
-	    "limits",
-	    "a:1:0:1/60000:tempfail:enforce:%{account}: come again in "
-	    "%{retry_after}" },
-	{ "an empty reply is the built-in one",
-	    "limit a { max = 1 per = 10s reply = \"\" }", "limits",
-	    "a:0:1:1/10000:tempfail:enforce" },
-	{ "the longest window", "limit a { max = 1 per = 366d }", "limits",
-	    "a:0:1:1/31622400000:tempfail:enforce" },
 
 	/* listeners */
 	{ "the sample's listener",
@@ -397,18 +342,8 @@ static const struct good_case good_cases[] = {
 	{ "the daemon observes: a class that enforces",
 	    "mode = observe class relay { mode = enforce }", "relay mode",
 	    "observe" },
-	{ "the daemon observes: limits", "mode = observe", "limits",
-	    "hourly:0:1:500/3600000:tempfail:observe "
-	    "daily:0:1:2000/86400000:reject:observe" },
-	{ "the daemon observes: written limits",
-	    "mode = observe limit a { max = 1 per = 1d mode = enforce }",
-	    "limits", "a:0:1:1/86400000:tempfail:observe" },
 	{ "an observing class", "class submission { mode = observe }",
 	    "submission mode", "observe" },
-	{ "doesn't touch limits", "class submission { mode = observe }",
-	    "limits",
-	    "hourly:0:1:500/3600000:tempfail:enforce "
-	    "daily:0:1:2000/86400000:reject:enforce" },
 	{ "a class inherits", "senders { on_mismatch = reject }",
 	    "relay mismatch", "reject" },
 	{ "a class overrides",
@@ -435,9 +370,9 @@ static const struct good_case good_cases[] = {
 	    "local sign.keys", "@/keys" },
 	{ "a class has its own map",
 	    "class relay { owners = map map = texthash:map }", "relay map",
-	    "2" },
+	    "texthash:@/map:2" },
 	{ "a class shares a map", "senders { owners = map map = texthash:map }",
-	    "local map", "2" },
+	    "local map", "texthash:@/map:2" },
 	{ "a class without signatures", "class local { sign = no }",
 	    "local sign", "no" },
 	{ "recipients", "class submission { max_recipients = 100 }",
@@ -499,6 +434,47 @@ static const struct good_case good_cases[] = {
 	    "networks = networks }",
 	    "warnings",
 	    ":4: networks: the file is not used; add network to identify|" },
+	{ "a host that hands on is told so",
+	    "senders { owners = own }\nidentity_header = X-A", "warnings",
+	    ":2: identity_header: without trusted_networks this host writes "
+	    "X-A, and leaves signing and limits to the relay that believes "
+	    "it; a class can set sign and limits to yes|" },
+	{ "trust in nothing",
+	    "senders { owners = all }\ntrusted_networks = { 10.0.0.1 }",
+	    "warnings",
+	    ":2: trusted_networks: is not used; set identity_header to the "
+	    "field that these clients write|" },
+	{ "trust in everybody",
+	    "senders { owners = all } class relay { mode = enforce } "
+	    "identity_header = X-A\n"
+	    "trusted_networks = { 10.0.0.1, \"::/0\" }",
+	    "warnings",
+	    ":2: trusted_networks: this is the whole Internet, and anybody "
+	    "can claim any account; list the hosts that write the field|" },
+	{ "a trusted host whose limits only observe",
+	    "senders { owners = all } identity_header = X-A\n"
+	    "trusted_networks = { 10.0.0.1 }",
+	    "warnings",
+	    ":1: identity_header: what these clients bring is of class relay, "
+	    "whose limits are only observed; write class relay { mode = "
+	    "enforce }|" },
+	{ "a field that nobody reads",
+	    "senders { owners = all } class relay { mode = enforce } "
+	    "trusted_networks = { 10.0.0.1 }\n"
+	    "identity_header = X-A accounts { identify = { sasl } }",
+	    "warnings",
+	    ":2: identity_header: is not used; add header to identify|" },
+	{ "a URL for nothing",
+	    "senders { owners = all }\nstore {\nurl = redis://h }", "warnings",
+	    ":3: url: is not used; write backend = redis, or take it away|" },
+	{ "a URL for a map",
+	    "senders { owners = all } store { url = redis://h }\n"
+	    "accounts { map = redis:a }",
+	    "warnings", "" },
+	{ "a URL for a class's map",
+	    "store { url = redis://h } senders { owners = all }\n"
+	    "class relay { owners = map map = redis:a }",
+	    "warnings", "" },
 	{ "a short expiry", "senders { owners = all } sign { expire = 1d }",
 	    "warnings",
 	    ":1: expire: a message may wait in a queue for 5 days, and its "

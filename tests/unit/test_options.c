@@ -67,7 +67,8 @@ every_row_is_sound(void **state)
 		if (options_index(o) != i)
 			fail_msg("%s: wanted index %zu, got %zu", o->name, i,
 			    options_index(o));
-		if (o->standard == NULL && strcmp(o->section, "limit") != 0)
+		if (o->standard == NULL && strcmp(o->section, "limit") != 0
+		    && strcmp(o->section, "plan") != 0)
 			fail_msg("%s: has no default", o->name);
 	}
 }
@@ -126,6 +127,10 @@ static const struct find_case find_cases[] = {
 	    NULL },
 	{ "log's option in a class", "class", "relay", "format", NULL },
 	{ "a limit", "limit", NULL, "per", "limit" },
+	{ "a plan", "plan", NULL, "limits", "plan" },
+	{ "a limit's option in a plan", "plan", NULL, "max", NULL },
+	{ "a class's limits", "class", "relay", "limits", "class" },
+	{ "the store's URL", "store", NULL, "url", "store" },
 	{ "a listener", "listener", NULL, "require_tls", "listener" },
 	{ "case counts", "", NULL, "Listen", NULL },
 };
