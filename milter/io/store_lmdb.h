@@ -7,8 +7,8 @@
 
 #include <stdint.h>
 
-/* No call waits longer for a lock that another process has; it then fails
- * with FAULT_TEMPORARY, and nothing of it is done, then or later. */
+/* No call waits longer for another process that works with the file; it then
+ * fails with FAULT_TEMPORARY, and nothing of it is done, then or later. */
 enum { STORE_LMDB_WAIT_MS = 1000 };
 
 /* Open, and if need be make, directory/limits.mdb (mode 0600; the directory
@@ -16,13 +16,12 @@ enum { STORE_LMDB_WAIT_MS = 1000 };
  * damaged is moved aside to limits.mdb.damaged-TIME, a new one is begun and
  * *notice_out (may be NULL) says so; else it is kept NULL-worded (kind
  * FAULT_NONE). Commits are not synced; store_tend() syncs. NULL with words if
- * it can't be had. It has a thread of its own, so it is opened after the
- * process has forked for the last time. If that thread stands still when the
- * store is closed, the file can't be opened again until it gets on. */
+ * it can't be had. A process that is forked from the one that opened it can't
+ * use it too. */
 struct store *store_lmdb_open(const char *directory, uint64_t size_bytes,
     struct fault *notice_out, struct fault *fault);
 
-/* Open an existing file for looking and resetting (posternctl): makes
+/* Open an existing file for looking and changing (posternctl): makes
  * nothing, moves nothing aside. NULL with FAULT_PERMANENT words. */
 struct store *
 store_lmdb_open_existing(const char *directory, struct fault *fault);

@@ -33,6 +33,9 @@ struct walk {
 	size_t page_count;
 	unsigned char *is_free;   /* a bit for each page */
 	const unsigned char *map; /* where page 0 is; NULL: not known yet */
+	size_t overrides;         /* met; and what the file says: */
+	struct record_meta meta;
+	enum record_state meta_state;
 };
 
 static bool
@@ -90,15 +93,24 @@ is_page_sound(struct walk *walk, const void *data)
 }
 
 static bool
-is_record_sound(const MDB_val *key, const MDB_val *value)
+is_record_sound(struct walk *walk, const MDB_val *key, const MDB_val *value)
 {
-	struct record_meta meta;
-	struct window window;
+	enum record_kind kind = record_kind_of(key);
 
+	if (kind == RECORD_META)
+		walk->meta_state = record_read_meta(value, &walk->meta);
+	walk->overrides += kind == RECORD_OVERRIDE;
 	/* A newer version isn't damage; who opens the file will say so. */
-	if (record_is_meta(key))
-		return record_read_meta(value, &meta) != RECORD_DAMAGED;
-	return record_read(key, value, &window) != RECORD_DAMAGED;
+	return record_check(key, value) != RECORD_DAMAGED;
+}
+
+/* With a wrong number of overrides some would be overlooked. */
+static bool
+is_meta_sound(const struct walk *walk)
+{
+	return walk->meta_state == RECORD_NEWER
+	    || (walk->meta_state == RECORD_GOOD
+		&& walk->meta.overrides == walk->overrides);
 }
 
 /* Is an entry found by its key too? That way is another than the walk's, from
@@ -141,8 +153,9 @@ is_database_sound(struct walk *walk, MDB_dbi dbi, MDB_stat *stat)
 		    || !is_found(walk, dbi, key, value.mv_data)
 		    || (count > 1
 			&& mdb_cmp(walk->txn, dbi, &before, &key) >= 0)
-		    || !(dbi == FREE_PAGES ? mark_free(walk, &value)
-					   : is_record_sound(&key, &value)))
+		    || !(dbi == FREE_PAGES
+			    ? mark_free(walk, &value)
+			    : is_record_sound(walk, &key, &value)))
 			return false;
 		memcpy(last, key.mv_data, key.mv_size);
 		last_length = key.mv_size;
@@ -170,7 +183,7 @@ walk_open_file(struct walk *walk)
 	if (mdb_txn_begin(walk->env, NULL, MDB_RDONLY, &walk->txn) != 0
 	    || mdb_dbi_open(walk->txn, NULL, 0, &dbi) != 0
 	    || !is_database_sound(walk, FREE_PAGES, &free_pages)
-	    || !is_database_sound(walk, dbi, &records))
+	    || !is_database_sound(walk, dbi, &records) || !is_meta_sound(walk))
 		return SAYS_DAMAGED;
 	used = free_pages.ms_branch_pages + free_pages.ms_leaf_pages
 	    + free_pages.ms_overflow_pages + records.ms_branch_pages
@@ -196,7 +209,7 @@ has_room(size_t bytes)
 static char
 walk_file(const char *path)
 {
-	struct walk walk = { 0 };
+	struct walk walk = { .meta_state = RECORD_DAMAGED };
 	struct stat file;
 	int status;
 

@@ -10,7 +10,6 @@
 #include <unistd.h>
 
 enum {
-	READERS = 1024,
 	/* LMDB needs free pages even to delete something. What records don't
 	 * get, of the file's size: */
 	RESERVE_SHARE = 8,
@@ -33,6 +32,12 @@ lmdb_fail(struct store_lmdb *lmdb, int status, struct fault *fault)
 		fault_set(fault, FAULT_TEMPORARY,
 		    "%s: no answer for %d ms: see to its disk", path,
 		    (int)STORE_LMDB_WAIT_MS);
+		return;
+	case LMDB_MANY:
+		fault_set(fault, FAULT_PERMANENT,
+		    "%s: has %d overrides and blocks, and takes no more: "
+		    "remove some",
+		    path, (int)STORE_OVERRIDES);
 		return;
 	case MDB_MAP_FULL:
 		fault_set(fault, FAULT_TEMPORARY,
@@ -94,20 +99,6 @@ lmdb_is_usable(struct store_lmdb *lmdb, struct fault *fault)
 	return lost == LOST_NOT && status == 0;
 }
 
-int
-lmdb_status(enum record_state state)
-{
-	switch (state) {
-	case RECORD_GOOD:
-		return 0;
-	case RECORD_NEWER:
-		return MDB_VERSION_MISMATCH;
-	case RECORD_DAMAGED:
-		break;
-	}
-	return MDB_CORRUPTED;
-}
-
 static int
 read_meta(MDB_txn *txn, struct record_meta *meta_out)
 {
@@ -139,12 +130,24 @@ lmdb_is_whole(struct store_lmdb *lmdb)
 	    && lmdb_place_is_whole(&lmdb->place, fd);
 }
 
-int
-lmdb_read_meta(
-    struct store_lmdb *lmdb, MDB_txn *txn, struct record_meta *meta_out)
+void
+lmdb_note_length(struct store_lmdb *lmdb)
 {
-	int status = read_meta(txn, meta_out);
+	MDB_envinfo info;
 
+	if (mdb_env_info(lmdb->env, &info) == 0
+	    && (int64_t)((info.me_last_pgno + 1) * lmdb->page_bytes)
+		> atomic_load(&lmdb->place.seen_bytes))
+		(void)lmdb_is_whole(lmdb);
+}
+
+int
+lmdb_read_meta(struct store_lmdb *lmdb, MDB_txn *txn,
+    struct record_meta *read_out, struct record_meta *meta_out)
+{
+	int status = read_meta(txn, read_out);
+
+	*meta_out = *read_out;
 	if (status == 0)
 		meta_out->last_ms =
 		    store_clock_now(&lmdb->clock, meta_out->last_ms);
@@ -163,6 +166,37 @@ lmdb_pages(MDB_txn *txn)
 	    + stat.ms_overflow_pages;
 }
 
+/* LMDB needs free pages even to delete something. So the records may not take
+ * all, and a file that is full can still be changed and purged. */
+int
+lmdb_check_room(
+    const struct store_lmdb *lmdb, MDB_txn *txn, size_t pages_before)
+{
+	size_t pages = lmdb_pages(txn);
+
+	return pages > lmdb->page_max && pages > pages_before ? MDB_MAP_FULL
+							      : 0;
+}
+
+bool
+lmdb_ask(struct store_lmdb *lmdb, struct lmdb_job *job, bool makes_room,
+    struct fault *fault)
+{
+	uint64_t deadline_ms = lmdb_deadline();
+	int status;
+
+	if (!lmdb_is_usable(lmdb, fault))
+		return false;
+	status = lmdb_run(lmdb, job, deadline_ms);
+	if (status == MDB_MAP_FULL && makes_room) {
+		lmdb_purge(lmdb, LMDB_PURGE_FULL, deadline_ms);
+		status = lmdb_run(lmdb, job, deadline_ms);
+	}
+	if (status != 0)
+		lmdb_fail(lmdb, status, fault);
+	return status == 0;
+}
+
 static void
 close_env(struct store_lmdb *lmdb)
 {
@@ -176,7 +210,7 @@ lmdb_free(struct store_lmdb *lmdb, bool is_clean)
 {
 	close_env(lmdb);
 	lmdb_place_leave(&lmdb->place, is_clean);
-	lmdb_worker_clear(&lmdb->worker);
+	lmdb_queue_clear(&lmdb->queue);
 	(void)pthread_mutex_destroy(&lmdb->lock);
 	free(lmdb->name);
 	free(lmdb);
@@ -206,6 +240,7 @@ init_meta(struct store_lmdb *lmdb)
 		/* An epoch differs from that of any file before. */
 		(void)clock_gettime(CLOCK_REALTIME, &now);
 		meta.last_ms = 0;
+		meta.overrides = 0;
 		meta.epoch =
 		    (uint64_t)now.tv_sec * 1000000000 + (uint64_t)now.tv_nsec;
 		status = lmdb_write_meta(txn, &meta);
@@ -216,8 +251,8 @@ init_meta(struct store_lmdb *lmdb)
 	return status == MDB_NOTFOUND ? MDB_CORRUPTED : status;
 }
 
-int
-lmdb_open_env(struct store_lmdb *lmdb, size_t size_bytes)
+static int
+open_env(struct store_lmdb *lmdb, size_t size_bytes)
 {
 	MDB_envinfo info;
 	MDB_stat stat;
@@ -226,10 +261,8 @@ lmdb_open_env(struct store_lmdb *lmdb, size_t size_bytes)
 	if (status == 0 && size_bytes > 0)
 		status = mdb_env_set_mapsize(lmdb->env, size_bytes);
 	if (status == 0)
-		status = mdb_env_set_maxreaders(lmdb->env, READERS);
-	if (status == 0)
 		status = mdb_env_open(lmdb->env, lmdb->place.path,
-		    MDB_NOSUBDIR | MDB_NOTLS | MDB_NOSYNC, 0600);
+		    MDB_NOSUBDIR | MDB_NOTLS | MDB_NOLOCK | MDB_NOSYNC, 0600);
 	if (status == 0)
 		status = mdb_env_stat(lmdb->env, &stat);
 	if (status == 0)
@@ -254,18 +287,30 @@ is_damage(int status)
 	    || status == MDB_PAGE_NOTFOUND;
 }
 
+/* Another process may be writing to it, and stand still. */
+static int
+open_in_turn(struct store_lmdb *lmdb, size_t size_bytes)
+{
+	int status = lmdb_lock_take(&lmdb->place.lock, lmdb_deadline());
+
+	if (status != 0)
+		return status == ETIMEDOUT ? LMDB_LOCKED : status;
+	status = open_env(lmdb, size_bytes);
+	lmdb_lock_give(&lmdb->place.lock);
+	return status;
+}
+
 bool
 lmdb_open_file(struct store_lmdb *lmdb, size_t size_bytes,
     struct fault *notice_out, struct fault *fault)
 {
-	int status = lmdb_worker_start(lmdb, size_bytes, lmdb_deadline());
+	int status = open_in_turn(lmdb, size_bytes);
 
-	/* A thread that has told of damage has nothing more to wait for. */
-	if (is_damage(status) && lmdb_worker_stop(lmdb, UINT64_MAX)) {
+	if (is_damage(status)) {
 		close_env(lmdb);
 		if (!lmdb_place_move_aside(&lmdb->place, notice_out, fault))
 			return false;
-		status = lmdb_worker_start(lmdb, size_bytes, lmdb_deadline());
+		status = open_in_turn(lmdb, size_bytes);
 	}
 	if (status != 0)
 		lmdb_fail(lmdb, status, fault);

@@ -9,6 +9,7 @@
 #ifndef MILTER_IO_STORE_LMDB_PLACE_H
 #define MILTER_IO_STORE_LMDB_PLACE_H
 
+#include "milter/io/store_lmdb_lock.h"
 #include "policy/fault.h"
 
 #include <stdbool.h>
@@ -23,14 +24,14 @@ struct lmdb_place {
 	bool is_alone;
 	dev_t device; /* of limits.mdb, when it was opened */
 	ino_t inode;
-	ino_t lock_inode;           /* of limits.mdb-lock */
+	struct lmdb_lock lock;      /* limits.mdb-lock */
 	_Atomic int64_t seen_bytes; /* it never gets shorter than it was */
 };
 
 /* Lock directory and make sure that limits.mdb in it is sound or (if may_make)
  * isn't there; else a damaged one is moved aside, as *notice_out (may be NULL)
- * then says. Waits for others that do the same, half a minute at most. False
- * with words; place_out is to be left in either case. */
+ * then says. Open limits.mdb-lock. Waits for others that do the same, half a
+ * minute at most. False with words; place_out is to be left in either case. */
 bool lmdb_place_take(struct lmdb_place *place_out, const char *directory,
     bool may_make, struct fault *notice_out, struct fault *fault);
 
@@ -49,7 +50,8 @@ enum place_state { PLACE_SAME, PLACE_VANISHED, PLACE_SHORTER };
  * shorter than it was? Any thread. */
 enum place_state lmdb_place_look(struct lmdb_place *place);
 
-/* Is the file, which is open as fd, at least as long as it was? Any thread. */
+/* Is the file, which is open as fd, at least as long as it was? Moves where fd
+ * stands, which LMDB doesn't mind: it says where it writes. */
 bool lmdb_place_is_whole(struct lmdb_place *place, int fd);
 
 /* The file is closed, and on disk if is_clean: give everything back. May be

@@ -45,14 +45,10 @@ find_idle(struct store_lmdb *lmdb, MDB_txn *txn, struct record_meta *meta,
 	for (; status == 0 && find->looked < find->most
 	     && find->found < PURGE_BATCH;
 	     find->looked++) {
-		struct window window;
-
 		assert(key.mv_size <= sizeof next->octets);
 		memcpy(next->octets, key.mv_data, key.mv_size);
 		next->length = key.mv_size;
-		if (!record_is_meta(&key)
-		    && record_read(&key, &value, &window) == RECORD_GOOD
-		    && window_idle_at(&window) <= meta->last_ms)
+		if (record_idle_at(&key, &value) <= meta->last_ms)
 			find->batch[find->found++] = *next;
 		status = mdb_cursor_get(cursor, &key, &value, MDB_NEXT);
 	}
@@ -84,14 +80,16 @@ delete_idle(struct store_lmdb *lmdb, MDB_txn *txn, struct record_meta *meta,
 	for (size_t i = 0; i < delete->count && status == 0; i++) {
 		MDB_val key = { delete->batch[i].length,
 			delete->batch[i].octets };
-		struct window window;
 		MDB_val value;
 
 		status = mdb_get(txn, LMDB_MAIN, &key, &value);
 		if (status == 0
-		    && record_read(&key, &value, &window) == RECORD_GOOD
-		    && window_idle_at(&window) <= meta->last_ms)
+		    && record_idle_at(&key, &value) <= meta->last_ms) {
 			status = mdb_del(txn, LMDB_MAIN, &key, NULL);
+			if (record_kind_of(&key) == RECORD_OVERRIDE
+			    && meta->overrides > 0)
+				meta->overrides--;
+		}
 		if (status == MDB_NOTFOUND)
 			status = 0;
 	}
@@ -218,7 +216,6 @@ lmdb_tend(struct store *store)
 	    || mdb_env_info(lmdb->env, &info) != 0)
 		return;
 	sync_file(lmdb, info.me_last_txnid);
-	lmdb_worker_check_readers(lmdb);
 	deadline_ms = lmdb_deadline();
 	if (lmdb_run(lmdb, &room.job, deadline_ms) == 0)
 		lmdb_purge(

@@ -383,7 +383,7 @@ static void
 test_newer(void **state)
 {
 	struct fixture *fixture = *state;
-	const struct record_meta meta = { 1, 2 };
+	const struct record_meta meta = { .last_ms = 1, .epoch = 2 };
 	unsigned char space[RECORD_META_OCTETS];
 	MDB_val key = record_meta_key();
 	MDB_val value = { sizeof space, space };

@@ -1,6 +1,7 @@
-/* Another process has LMDB's lock and stands still: nobody waits for it for
- * long, nothing that was given up is counted later, and all is well again when
- * it goes on. And many callers at once, who share transactions. */
+/* Another process is in the middle of a transaction and stands still: nobody
+ * waits for it for long, nothing that was given up is counted later, and all is
+ * well again when it goes on. And many callers at once, who share transactions.
+ * And programs that use LMDB by themselves. */
 #include "milter/io/store_guard.h"
 #include "milter/io/store_lmdb.h"
 #include "milter/io/store_memory.h"
@@ -13,6 +14,7 @@
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -20,34 +22,46 @@
 
 enum { THREADS = 6, CHILDREN = 3, CHARGES = 200, WATCHDOG_S = 120 };
 
-/* A process that takes the lock on command. It is forked before this process
- * opens the file. */
+/* A process that stops in a transaction on command. It is forked before this
+ * process opens the file. */
 struct locker {
 	pid_t pid;
 	int commands;
 };
 
-/* In the middle of a transaction it stops itself, until somebody lets it go
- * on. */
+/* The clock is read in the middle of a transaction; there the process stops
+ * itself, once, until somebody lets it go on. */
+static uint64_t
+stopping_clock(void *context)
+{
+	bool *is_to_stop = context;
+
+	if (*is_to_stop) {
+		*is_to_stop = false;
+		(void)raise(SIGSTOP);
+	}
+	return FIXTURE_NOW;
+}
+
 static void
 child_locks(const struct fixture *fixture, int commands)
 {
-	MDB_env *env;
-	MDB_txn *txn;
+	struct limit limit = limit_of("other", 1000, LMDB_HOUR_MS);
+	struct fault fault;
+	struct store *store;
+	bool is_to_stop = true;
 	char octet;
 
 	(void)alarm(WATCHDOG_S);
 	if (read(commands, &octet, 1) != 1)
 		_exit(0);
-	if (mdb_env_create(&env) != 0
-	    || mdb_env_open(env, lmdb_path(fixture, "limits.mdb"),
-		   MDB_NOSUBDIR | MDB_NOTLS | MDB_NOSYNC, 0600)
-		!= 0
-	    || mdb_txn_begin(env, NULL, 0, &txn) != 0)
+	store = store_lmdb_open_existing(fixture->directory, &fault);
+	if (store == NULL)
 		_exit(1);
-	(void)raise(SIGSTOP);
-	mdb_txn_abort(txn);
-	mdb_env_close(env);
+	store_lmdb_set_clock(store, stopping_clock, &is_to_stop);
+	if (!charge_one(store, &limit, "k", 1))
+		_exit(2);
+	store_close(&store);
 	_exit(0);
 }
 
@@ -61,6 +75,8 @@ locker_fork(struct locker *locker, const struct fixture *fixture)
 	locker->pid = fork();
 	assert_true(locker->pid >= 0);
 	if (locker->pid == 0) {
+		/* It may stand still when the test has failed. */
+		(void)prctl(PR_SET_PDEATHSIG, SIGKILL);
 		(void)close(ends[1]);
 		child_locks(fixture, ends[0]);
 	}
@@ -88,22 +104,6 @@ locker_unlock(struct locker *locker)
 	assert_int_equal(waitpid(locker->pid, &status, 0), locker->pid);
 	want_number("locker", 0, (uint64_t)status);
 	(void)close(locker->commands);
-}
-
-/* What was left behind gives the file back when it gets on. */
-static void
-open_when_free(struct fixture *fixture)
-{
-	struct fault fault = { 0 };
-
-	while ((fixture->store = store_lmdb_open(
-		    fixture->directory, fixture->size_bytes, NULL, &fault))
-	    == NULL) {
-		want_fault(
-		    "not yet", &fault, FAULT_TEMPORARY, "has it open already");
-		(void)sched_yield();
-	}
-	store_lmdb_set_clock(fixture->store, fixture_clock, fixture);
 }
 
 static void *
@@ -198,7 +198,7 @@ test_locker_killed(void **state)
 	(void)alarm(0);
 }
 
-/* Closing doesn't wait either; and the file isn't opened twice. */
+/* Closing doesn't wait for long either, and leaves nothing behind. */
 static void
 test_closed_while_locked(void **state)
 {
@@ -213,14 +213,15 @@ test_closed_while_locked(void **state)
 	locker_lock(&locker);
 	assert_false(try_charge(fixture->store, &limit, "k", &fault));
 	store_close(&fixture->store);
-	for (int i = 0; i < 3; i++) {
+	want_number("marks", 0, lmdb_count_files(fixture, "limits.mdb-clean"));
+	for (int i = 0; i < 2; i++) {
 		assert_null(store_lmdb_open(
 		    fixture->directory, fixture->size_bytes, NULL, &fault));
-		want_fault(
-		    "again", &fault, FAULT_TEMPORARY, "has it open already");
+		want_fault("locked", &fault, FAULT_TEMPORARY,
+		    "is locked by another process");
 	}
 	locker_unlock(&locker);
-	open_when_free(fixture);
+	fixture->store = fixture_open_lmdb(fixture);
 	want_number("kept", 1, used_of(fixture->store, &limit, "k"));
 	assert_true(charge_one(fixture->store, &limit, "k", 1));
 	(void)alarm(0);
@@ -243,11 +244,8 @@ test_opened_while_locked(void **state)
 	    fixture->directory, fixture->size_bytes, NULL, &fault));
 	want_fault(
 	    "locked", &fault, FAULT_TEMPORARY, "is locked by another process");
-	assert_null(store_lmdb_open(
-	    fixture->directory, fixture->size_bytes, NULL, &fault));
-	want_fault("again", &fault, FAULT_TEMPORARY, "has it open already");
 	locker_unlock(&locker);
-	open_when_free(fixture);
+	fixture->store = fixture_open_lmdb(fixture);
 	want_number("kept", 1, used_of(fixture->store, &limit, "k"));
 	(void)alarm(0);
 }
@@ -435,6 +433,112 @@ test_full_for_some(void **state)
 	}
 }
 
+static int
+open_by_lmdb(const struct fixture *fixture, MDB_env **env_out)
+{
+	assert_int_equal(mdb_env_create(env_out), 0);
+	return mdb_env_open(
+	    *env_out, lmdb_path(fixture, "limits.mdb"), MDB_NOSUBDIR, 0600);
+}
+
+/* A program of LMDB's fails while the file is open here, and harms nobody;
+ * where it was first it is waited for. In a child, which opens nothing twice.
+ */
+static void
+child_opens_by_lmdb(const struct fixture *fixture, int commands, int tells)
+{
+	MDB_env *env;
+	char octet;
+
+	(void)alarm(WATCHDOG_S);
+	if (read(commands, &octet, 1) != 1)
+		_exit(1);
+	if (open_by_lmdb(fixture, &env) != MDB_INVALID)
+		_exit(2);
+	mdb_env_close(env);
+	if (write(tells, "x", 1) != 1 || read(commands, &octet, 1) != 1)
+		_exit(3);
+	if (open_by_lmdb(fixture, &env) != 0)
+		_exit(4);
+	if (write(tells, "x", 1) != 1 || read(commands, &octet, 1) != 1)
+		_exit(5);
+	mdb_env_close(env);
+	_exit(0);
+}
+
+static void
+tell_child(int commands, int tells)
+{
+	char octet;
+
+	assert_int_equal(write(commands, "x", 1), 1);
+	assert_int_equal(read(tells, &octet, 1), 1);
+}
+
+static void
+test_lmdb_program(void **state)
+{
+	struct fixture *fixture = *state;
+	struct limit limit = limit_of("l", 1000, LMDB_HOUR_MS);
+	struct fault fault = { 0 };
+	int to_child[2];
+	int from_child[2];
+	int status;
+	pid_t pid;
+
+	(void)alarm(WATCHDOG_S);
+	assert_int_equal(pipe(to_child), 0);
+	assert_int_equal(pipe(from_child), 0);
+	pid = fork();
+	if (pid == 0)
+		child_opens_by_lmdb(fixture, to_child[0], from_child[1]);
+	fixture->store = fixture_open_lmdb(fixture);
+	assert_true(charge_one(fixture->store, &limit, "k", 1));
+	tell_child(to_child[1], from_child[0]);
+	assert_true(charge_one(fixture->store, &limit, "k", 1));
+	store_close(&fixture->store);
+	tell_child(to_child[1], from_child[0]);
+	assert_null(store_lmdb_open(
+	    fixture->directory, fixture->size_bytes, NULL, &fault));
+	want_fault("in use", &fault, FAULT_TEMPORARY, "a program of LMDB");
+	assert_int_equal(write(to_child[1], "x", 1), 1);
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	want_number("the program", 0, (uint64_t)status);
+	/* It left a lock file of its own. */
+	fixture->store = fixture_open_lmdb(fixture);
+	want_number("kept", 2, used_of(fixture->store, &limit, "k"));
+	for (size_t i = 0; i < 2; i++) {
+		(void)close(to_child[i]);
+		(void)close(from_child[i]);
+	}
+	(void)alarm(0);
+}
+
+/* The lock file is emptied under everybody's eyes: no signal, and turns are
+ * still taken. */
+static void
+test_lock_file_cut(void **state)
+{
+	struct fixture *fixture = *state;
+	struct limit limit = limit_of("l", 1000, LMDB_HOUR_MS);
+	struct fault fault = { 0 };
+	struct locker locker;
+
+	locker_fork(&locker, fixture);
+	fixture->store = fixture_open_lmdb(fixture);
+	assert_true(charge_one(fixture->store, &limit, "k", 1));
+	locker_lock(&locker);
+	assert_int_equal(truncate(lmdb_path(fixture, "limits.mdb-lock"), 0), 0);
+	assert_false(try_charge(fixture->store, &limit, "k", &fault));
+	locker_unlock(&locker);
+	assert_true(charge_one(fixture->store, &limit, "k", 1));
+	store_tend(fixture->store);
+	store_close(&fixture->store);
+	fixture->store = fixture_open_lmdb(fixture);
+	want_number("kept", 2, used_of(fixture->store, &limit, "k"));
+	(void)alarm(0);
+}
+
 int
 main(void)
 {
@@ -447,6 +551,8 @@ main(void)
 		CASE(test_guard_while_locked),
 		CASE(test_threads_of_processes),
 		CASE(test_full_for_some),
+		CASE(test_lmdb_program),
+		CASE(test_lock_file_cut),
 	};
 
 	return cmocka_run_group_tests_name("store_locked", tests, NULL, NULL);
