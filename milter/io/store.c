@@ -55,6 +55,39 @@ store_epoch(struct store *store, uint64_t *epoch_out, struct fault *fault)
 	return store->class->epoch(store, epoch_out, fault);
 }
 
+bool
+store_set(struct store *store, const struct store_override *override,
+    struct fault *fault)
+{
+	assert(strlen(override->words) <= STORE_WORDS);
+	return store->class->set(store, override, fault);
+}
+
+bool
+store_unset(struct store *store, const char *limit_name, const char *key,
+    bool *was_there_out, struct fault *fault)
+{
+	*was_there_out = false;
+	return store->class->unset(
+	    store, limit_name, key, was_there_out, fault);
+}
+
+bool
+store_overrides(struct store *store, store_override_visit *visit, void *context,
+    uint64_t *now_ms_out, struct fault *fault)
+{
+	*now_ms_out = 0;
+	return store->class->overrides(
+	    store, visit, context, now_ms_out, fault);
+}
+
+bool
+store_counts(struct store *store, const struct limit *limit,
+    store_count_visit *visit, void *context, struct fault *fault)
+{
+	return store->class->counts(store, limit, visit, context, fault);
+}
+
 void
 store_tend(struct store *store)
 {

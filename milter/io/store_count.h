@@ -28,22 +28,63 @@ struct store_clock {
  * the clock is. */
 uint64_t store_clock_now(struct store_clock *clock, uint64_t last_ms);
 
-/* What the charges before the one at index add to that one's key, if they are
- * counted with it. */
-uint64_t store_pending(const struct charge *charges, size_t index);
+/* What the charges before the one at index, which are answered already, add to
+ * that one's key, if they are counted with it. */
+uint64_t store_pending(const struct charge *charges,
+    const struct charge_answer *answers, size_t index);
 
 /* Bring a key's window up to limit and now. */
 void store_bring_up(
     struct window *window, const struct limit *limit, uint64_t now_ms);
 
-/* Answer one charge from its key's window, which is up to now_ms; pending is
- * what store_pending() says. */
-void store_answer(const struct window *window, const struct charge *charge,
-    uint64_t pending, uint64_t now_ms, struct charge_answer *answer_out);
+/* The override of a charge's key, if it has one that hasn't ended. */
+struct count_override {
+	bool is_there;
+	uint64_t max;
+	uint64_t until_ms; /* 0: no end */
+};
 
-/* Count one charge, and say so in its answer. */
+/* Answer one charge from its key's window, which is up to now_ms; pending is
+ * what store_pending() says; cost is charge->cost, but of new recipients those
+ * that are. A limit of LIMIT_BLOCKS has no window (NULL). */
+void store_answer(const struct window *window, const struct charge *charge,
+    const struct count_override *override, uint64_t cost, uint64_t pending,
+    uint64_t now_ms, struct charge_answer *answer_out);
+
+/* Was nothing counted because of a charge that refuses, so that refusals are
+ * to be? */
+bool store_refuses(const struct charge *charges,
+    const struct charge_answer *answers, size_t count);
+
+/* Is a charge counted when its message is? Of one that is refused only looks
+ * that count refusals are. */
+bool store_is_counted(const struct charge *charge,
+    const struct charge_answer *answer, bool refuses);
+
+/* Which of the recipients of a message have been written to: a list of
+ * digests, newest at the end; the older of the two generations goes when the
+ * newer one has STORE_RECIPIENTS. */
+struct count_recipients {
+	uint64_t *newer; /* room for STORE_RECIPIENTS */
+	size_t newer_count;
+	uint64_t *older; /* likewise */
+	size_t older_count;
+};
+
+/* What a charge for new recipients costs. */
+uint64_t store_new_cost(
+    const struct count_recipients *known, const struct charge *charge);
+
+/* Remember those of a charge, and forget them. */
+void
+store_remember(struct count_recipients *known, const struct charge *charge);
+void store_forget(struct count_recipients *known, const struct charge *charge);
+
+/* Count one charge at what its answer says that it costs, and say so there:
+ * slot, one_at_ms and warns. */
 void store_count(struct window *window, const struct charge *charge,
-    uint64_t now_ms, struct charge_answer *answer);
+    const struct count_override *override, uint64_t now_ms,
+    struct charge_answer *answer);
 
 /* Does a late charge still lie in its window at now_ms? */
 bool store_late_counts(const struct store_late *late, uint64_t now_ms);

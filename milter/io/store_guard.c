@@ -1,54 +1,27 @@
 #include "milter/io/store_guard.h"
 
 #include "milter/io/clock.h"
-#include "milter/io/store_journal.h"
+#include "milter/io/store_count.h"
+#include "milter/io/store_guard_mirror.h"
+#include "milter/io/store_guard_state.h"
 #include "policy/text.h"
-#include "policy/window.h"
 
-#include <inttypes.h>
-#include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
 
 /* Which store counted a charge. */
 enum { ORIGIN_INNER = 1, ORIGIN_LOCAL = 2 };
 
-enum { REPLAY_BATCH = 64 };
-
-/* While is_up, calls go to the store inside, each counted in users. The call
- * that fails first ends that. From then on nobody enters; whoever comes first
- * after probe_at_ms (is_probing keeps out the second) waits for the last user
- * to be gone, closes the store, opens it anew, tells it what it missed, and
- * lets the others in again. The lock is never held across a call of a store. */
-struct store_guard {
-	struct store store; /* first */
-	store_opener *opener;
-	void *context;
-	struct store *local;
-	struct guard_rules rules;
-
-	pthread_mutex_t lock; /* of all that follows */
-	struct store *inner;
-	size_t users;
-	bool is_up;
-	bool is_probing;
-	uint64_t since_ms;
-	uint64_t probe_at_ms;
-	struct journal *journal;
-	char words[FAULT_WORDS_BYTES]; /* of the last failure */
-};
-
-static void
-change(const struct store_guard *guard, bool is_up, const char *words)
+void
+guard_change(const struct store_guard *guard, bool is_up, const char *words)
 {
 	if (guard->rules.on_change != NULL)
 		guard->rules.on_change(
 		    guard->rules.on_change_context, is_up, words);
 }
 
-/* May this call go to the store inside? If so it is to be left. */
-static struct store *
-enter(struct store_guard *guard)
+struct store *
+guard_enter(struct store_guard *guard)
 {
 	struct store *inner = NULL;
 
@@ -61,8 +34,8 @@ enter(struct store_guard *guard)
 	return inner;
 }
 
-static void
-note_failure(struct store_guard *guard, const struct fault *fault)
+void
+guard_note_failure(struct store_guard *guard, const struct fault *fault)
 {
 	struct text text;
 
@@ -72,8 +45,8 @@ note_failure(struct store_guard *guard, const struct fault *fault)
 }
 
 /* Of several calls that fail together one tells. */
-static void
-leave(struct store_guard *guard, const struct fault *failed)
+void
+guard_leave(struct store_guard *guard, const struct fault *failed)
 {
 	bool is_change = false;
 
@@ -83,232 +56,115 @@ leave(struct store_guard *guard, const struct fault *failed)
 		is_change = true;
 		guard->is_up = false;
 		guard->since_ms = clock_monotonic_ms();
-		note_failure(guard, failed);
+		guard_note_failure(guard, failed);
 	}
 	(void)pthread_mutex_unlock(&guard->lock);
 	if (is_change)
-		change(guard, false, failed->words);
+		guard_change(guard, false, failed->words);
 }
 
-/* The fault of a call that nobody can answer. */
+void
+guard_end(struct store_guard *guard, struct store *inner, bool is_done,
+    const struct fault *failed)
+{
+	struct fault ignored;
+	uint64_t now_ms;
+
+	if (!is_done && failed->kind != FAULT_TEMPORARY)
+		is_done = store_add(inner, NULL, 0, &now_ms, &ignored);
+	guard_leave(guard, is_done ? NULL : failed);
+}
+
+/* The fault of a call that nobody can answer: failed says why, or, without it,
+ * what made the store be away. */
 static void
-away(struct store_guard *guard, struct fault *fault)
+away(struct store_guard *guard, const struct fault *failed, struct fault *fault)
 {
 	char words[FAULT_WORDS_BYTES];
 
+	if (failed != NULL) {
+		if (fault != NULL)
+			*fault = *failed;
+		return;
+	}
 	(void)pthread_mutex_lock(&guard->lock);
 	memcpy(words, guard->words, sizeof words);
 	(void)pthread_mutex_unlock(&guard->lock);
 	fault_set(fault, FAULT_TEMPORARY, "store is away: %s", words);
 }
 
-/* Take up to REPLAY_BATCH entries. If there are none left, a probe has ended
- * well: the store is up in the same moment, no charge can be noted between. */
-static size_t
-take_batch(
-    struct store_guard *guard, struct journal_entry **batch, bool is_probe)
-{
-	size_t count = 0;
-
-	(void)pthread_mutex_lock(&guard->lock);
-	while (count < REPLAY_BATCH
-	    && (batch[count] = journal_take(guard->journal)) != NULL)
-		count++;
-	if (count == 0 && is_probe) {
-		guard->is_up = true;
-		guard->is_probing = false;
-		guard->since_ms = clock_monotonic_ms();
-	}
-	(void)pthread_mutex_unlock(&guard->lock);
-	return count;
-}
-
+/* The same of a command that was carried out in local. */
 static void
-give_batch_back(
-    struct store_guard *guard, struct journal_entry **batch, size_t count)
+away_but_here(
+    struct store_guard *guard, const struct fault *failed, struct fault *fault)
 {
-	(void)pthread_mutex_lock(&guard->lock);
-	while (count > 0)
-		journal_put_back(guard->journal, batch[--count]);
-	(void)pthread_mutex_unlock(&guard->lock);
+	away(guard, failed, fault);
+	if (guard->rules.has_local
+	    && (failed == NULL || failed->kind != FAULT_PERMANENT))
+		fault_prefix(
+		    fault, "done on this host only, until the store is back: ");
 }
 
-static bool
-add_batch(struct store_guard *guard, struct store *inner,
-    struct journal_entry **batch, size_t count, struct fault *fault)
-{
-	struct store_late late[REPLAY_BATCH];
-	uint64_t local_ms = 0;
-	uint64_t now_ms;
-
-	if (!store_add(guard->local, NULL, 0, &local_ms, fault))
-		return false;
-	for (size_t i = 0; i < count; i++)
-		late[i] = (struct store_late){
-			.limit = &batch[i]->limit,
-			.key = batch[i]->key,
-			.cost = batch[i]->cost,
-			.age_ms = local_ms > batch[i]->at_ms
-			    ? local_ms - batch[i]->at_ms
-			    : 0,
-		};
-	return store_add(inner, late, count, &now_ms, fault);
-}
-
-/* Tell the store inside what was charged while it was away. */
-static bool
-replay(struct store_guard *guard, struct store *inner, bool is_probe,
-    uint64_t *added_out, struct fault *fault)
-{
-	struct journal_entry *batch[REPLAY_BATCH];
-	size_t count;
-
-	*added_out = 0;
-	while ((count = take_batch(guard, batch, is_probe)) > 0) {
-		if (!add_batch(guard, inner, batch, count, fault)) {
-			give_batch_back(guard, batch, count);
-			return false;
-		}
-		*added_out += count;
-		while (count > 0)
-			journal_free(&batch[--count]);
-	}
-	return true;
-}
-
-static void
-tell_return(struct store_guard *guard, uint64_t away_ms, uint64_t added,
-    const struct fault *notice)
-{
-	char words[FAULT_WORDS_BYTES];
-	struct text text;
-	size_t lost;
-
-	(void)pthread_mutex_lock(&guard->lock);
-	lost = journal_lost(guard->journal);
-	(void)pthread_mutex_unlock(&guard->lock);
-	text_init(&text, words, sizeof words);
-	text_add(&text, "answers again after ");
-	text_add_duration(&text, away_ms);
-	if (added > 0)
-		text_addf(&text,
-		    "; %" PRIu64 " counts made meanwhile were added", added);
-	if (lost > 0)
-		text_addf(&text,
-		    "; %zu counts made meanwhile were too many to keep", lost);
-	if (notice->kind != FAULT_NONE)
-		text_addf(&text, "; %s", notice->words);
-	change(guard, true, words);
-}
-
-/* Open the store inside, and see whether it can write. */
-static struct store *
-open_inner(struct store_guard *guard, struct fault *notice, struct fault *fault)
-{
-	struct store *inner;
-	uint64_t now_ms;
-
-	memset(notice, 0, sizeof(*notice));
-	memset(fault, 0, sizeof(*fault));
-	inner = guard->opener(guard->context, notice, fault);
-	if (inner == NULL)
-		return NULL;
-	store_tend(inner); /* one that is full may find room */
-	if (!store_add(inner, NULL, 0, &now_ms, fault))
-		store_close(&inner);
-	return inner;
-}
-
-/* Is it this call's turn to see whether the store is there again? It then has
- * what is left of the old one, if nobody else uses that any more. */
-static bool
-begin_probe(
-    struct store_guard *guard, uint64_t grace_ms, struct store **old_out)
-{
-	bool is_mine;
-
-	(void)pthread_mutex_lock(&guard->lock);
-	is_mine = !guard->is_up && !guard->is_probing && guard->users == 0
-	    && clock_monotonic_ms() >= guard->probe_at_ms + grace_ms;
-	if (is_mine) {
-		guard->is_probing = true;
-		*old_out = guard->inner;
-		guard->inner = NULL;
-	}
-	(void)pthread_mutex_unlock(&guard->lock);
-	return is_mine;
-}
-
-static void
-probe(struct store_guard *guard, uint64_t grace_ms)
-{
-	struct store *inner = NULL;
-	struct fault notice;
-	struct fault fault;
-	uint64_t since_ms;
-	uint64_t added;
-
-	if (!begin_probe(guard, grace_ms, &inner))
-		return;
-	store_close(&inner);
-	inner = open_inner(guard, &notice, &fault);
-	(void)pthread_mutex_lock(&guard->lock);
-	since_ms = guard->since_ms;
-	guard->inner = inner;
-	(void)pthread_mutex_unlock(&guard->lock);
-
-	if (inner != NULL && replay(guard, inner, true, &added, &fault)) {
-		tell_return(
-		    guard, clock_monotonic_ms() - since_ms, added, &notice);
-		return;
-	}
-	(void)pthread_mutex_lock(&guard->lock);
-	note_failure(guard, &fault);
-	guard->is_probing = false;
-	(void)pthread_mutex_unlock(&guard->lock);
-}
-
-/* Messages don't wait for a probe as long as store_tend() is called: it is
- * left twice the time for it. */
-static void
-probe_for_want_of_tending(struct store_guard *guard)
-{
-	probe(guard, guard->rules.retry_ms);
-}
-
-/* What the store inside has counted is noted here too, so that there is
- * something to go by when it is gone. */
-static void
-record_locally(struct store_guard *guard, const struct charge *charges,
-    size_t count, struct store_receipt *receipt)
-{
-	struct store_late late[STORE_CHARGES];
-	struct fault fault;
-	size_t used = 0;
-
-	if (!guard->rules.has_local)
-		return;
-	for (size_t i = 0; i < count; i++)
-		if (!charges[i].is_look)
-			late[used++] = (struct store_late){
-				.limit = charges[i].limit,
-				.key = charges[i].key,
-				.cost = charges[i].cost,
-			};
-	if (!store_add(guard->local, late, used, &receipt->local_ms, &fault))
-		receipt->local_ms = 0;
-}
-
+/* What was counted in local is to be told to the store inside. */
 static void
 note_charges(struct store_guard *guard, const struct charge *charges,
-    size_t count, uint64_t now_ms)
+    const struct charge_answer *answers, size_t count, bool refuses,
+    uint64_t now_ms)
 {
 	(void)pthread_mutex_lock(&guard->lock);
 	for (size_t i = 0; i < count; i++)
-		if (!charges[i].is_look && charges[i].cost > 0)
+		if (store_is_counted(&charges[i], &answers[i], refuses))
 			journal_add(guard->journal, charges[i].limit,
-			    charges[i].key, now_ms, charges[i].cost);
+			    charges[i].key, now_ms, answers[i].cost);
 	(void)pthread_mutex_unlock(&guard->lock);
+}
+
+/* Was a refusal counted, for want of anything else? */
+static bool
+is_refusal(const struct charge *charges, const struct charge_answer *answers,
+    size_t count, bool is_look_only, const struct store_receipt *receipt)
+{
+	return !is_look_only && !receipt->is_charged
+	    && store_refuses(charges, answers, count);
+}
+
+/* The max that a message is told of is the real one: a message that only the
+ * share is too small for must not be refused for good. */
+static void
+tell_real_max(
+    const struct charge *charge, uint64_t percent, struct charge_answer *answer)
+{
+	if (!answer->is_overridden)
+		answer->max = charge->limit->max;
+	else if (answer->max <= UINT64_MAX / 100)
+		answer->max = answer->max * 100 / percent;
+}
+
+/* Charge in local, where a share of each max is what holds. */
+static bool
+charge_share(struct store_guard *guard, const struct charge *charges,
+    size_t count, bool is_look_only, struct charge_answer *answers_out,
+    struct store_receipt *receipt_out, struct fault *fault)
+{
+	uint64_t percent = guard->rules.local_share;
+	struct limit limits[STORE_CHARGES];
+	struct charge shared[STORE_CHARGES];
+	bool is_done;
+
+	if (percent == 100 || count == 0)
+		return store_charge(guard->local, charges, count, is_look_only,
+		    answers_out, receipt_out, fault);
+	for (size_t i = 0; i < count; i++) {
+		limits[i] = *charges[i].limit;
+		limits[i].max = guard_share(limits[i].max, percent);
+		shared[i] = charges[i];
+		shared[i].limit = &limits[i];
+	}
+	is_done = store_charge(guard->local, shared, count, is_look_only,
+	    answers_out, receipt_out, fault);
+	for (size_t i = 0; is_done && i < count; i++)
+		tell_real_max(&charges[i], percent, &answers_out[i]);
+	return is_done;
 }
 
 static bool
@@ -316,17 +172,34 @@ charge_locally(struct store_guard *guard, const struct charge *charges,
     size_t count, bool is_look_only, struct charge_answer *answers_out,
     struct store_receipt *receipt_out, struct fault *fault)
 {
-	if (!guard->rules.has_local) {
-		away(guard, fault);
-		return false;
-	}
-	if (!store_charge(guard->local, charges, count, is_look_only,
-		answers_out, receipt_out, fault))
+	bool refuses;
+
+	(void)guard_record_tell(guard->record, fault);
+	if (!charge_share(guard, charges, count, is_look_only, answers_out,
+		receipt_out, fault))
 		return false;
 	receipt_out->origin = ORIGIN_LOCAL;
-	if (receipt_out->is_charged && !is_look_only)
-		note_charges(guard, charges, count, receipt_out->now_ms);
+	refuses =
+	    is_refusal(charges, answers_out, count, is_look_only, receipt_out);
+	if ((receipt_out->is_charged && !is_look_only) || refuses)
+		note_charges(guard, charges, answers_out, count, refuses,
+		    receipt_out->now_ms);
 	return true;
+}
+
+static void
+charged_inside(struct store_guard *guard, const struct charge *charges,
+    const struct charge_answer *answers, size_t count, bool is_look_only,
+    struct store_receipt *receipt)
+{
+	bool refuses =
+	    is_refusal(charges, answers, count, is_look_only, receipt);
+
+	receipt->origin = ORIGIN_INNER;
+	if (guard->record != NULL
+	    && ((receipt->is_charged && !is_look_only) || refuses))
+		guard_record_note(
+		    guard->record, charges, answers, count, refuses, receipt);
 }
 
 static bool
@@ -336,44 +209,26 @@ guard_charge(struct store *store, const struct charge *charges, size_t count,
 {
 	struct store_guard *guard = (struct store_guard *)store;
 	struct fault failed = { 0 };
-	struct store *inner;
-	bool is_done;
+	struct store *inner = guard_enter(guard);
 
-	probe_for_want_of_tending(guard);
-	inner = enter(guard);
 	if (inner != NULL) {
-		is_done = store_charge(inner, charges, count, is_look_only,
+		bool is_done = store_charge(inner, charges, count, is_look_only,
 		    answers_out, receipt_out, &failed);
-		leave(guard, is_done ? NULL : &failed);
-		if (is_done) {
-			receipt_out->origin = ORIGIN_INNER;
-			if (receipt_out->is_charged && !is_look_only)
-				record_locally(
-				    guard, charges, count, receipt_out);
+
+		/* Noted before it is left: whoever finds the breaker open
+		 * later finds this too. */
+		if (is_done)
+			charged_inside(guard, charges, answers_out, count,
+			    is_look_only, receipt_out);
+		guard_end(guard, inner, is_done, &failed);
+		if (is_done)
 			return true;
-		}
 	}
-	return charge_locally(guard, charges, count, is_look_only, answers_out,
-	    receipt_out, fault);
-}
-
-/* The local store has its own clock, and so its own slots. */
-static void
-take_back_record(struct store_guard *guard, const struct charge *charges,
-    const struct charge_answer *answers, size_t count,
-    const struct store_receipt *receipt)
-{
-	struct charge_answer own[STORE_CHARGES];
-	struct fault fault;
-
-	if (receipt->local_ms == 0 || !guard->rules.has_local)
-		return;
-	for (size_t i = 0; i < count; i++) {
-		own[i] = answers[i];
-		own[i].slot =
-		    window_slot(charges[i].limit->per_ms, receipt->local_ms);
-	}
-	(void)store_refund(guard->local, charges, own, count, receipt, &fault);
+	if (guard->rules.has_local)
+		return charge_locally(guard, charges, count, is_look_only,
+		    answers_out, receipt_out, fault);
+	away(guard, inner != NULL ? &failed : NULL, fault);
+	return false;
 }
 
 static bool
@@ -383,9 +238,10 @@ refund_locally(struct store_guard *guard, const struct charge *charges,
 {
 	(void)pthread_mutex_lock(&guard->lock);
 	for (size_t i = 0; i < count; i++)
-		if (!charges[i].is_look)
-			journal_take_back(guard->journal, charges[i].limit,
-			    charges[i].key, receipt->now_ms, charges[i].cost);
+		if (store_is_counted(&charges[i], &answers[i], false))
+			(void)journal_take_back(guard->journal,
+			    charges[i].limit, charges[i].key, receipt->now_ms,
+			    answers[i].cost);
 	(void)pthread_mutex_unlock(&guard->lock);
 	return store_refund(
 	    guard->local, charges, answers, count, receipt, fault);
@@ -401,22 +257,22 @@ guard_refund(struct store *store, const struct charge *charges,
 	struct store_guard *guard = (struct store_guard *)store;
 	struct fault failed = { 0 };
 	struct store *inner;
-	bool is_done;
+	bool is_done = false;
 
 	if (receipt->origin == ORIGIN_LOCAL)
 		return refund_locally(
 		    guard, charges, answers, count, receipt, fault);
-	take_back_record(guard, charges, answers, count, receipt);
-	inner = enter(guard);
-	if (inner == NULL) {
-		away(guard, fault);
-		return false;
+	if (guard->record != NULL)
+		guard_record_take_back(
+		    guard->record, charges, answers, count, receipt);
+	inner = guard_enter(guard);
+	if (inner != NULL) {
+		is_done = store_refund(
+		    inner, charges, answers, count, receipt, &failed);
+		guard_end(guard, inner, is_done, &failed);
 	}
-	is_done =
-	    store_refund(inner, charges, answers, count, receipt, &failed);
-	leave(guard, is_done ? NULL : &failed);
-	if (!is_done && fault != NULL)
-		*fault = failed;
+	if (!is_done)
+		away(guard, inner != NULL ? &failed : NULL, fault);
 	return is_done;
 }
 
@@ -426,17 +282,15 @@ guard_add(struct store *store, const struct store_late *late, size_t count,
 {
 	struct store_guard *guard = (struct store_guard *)store;
 	struct fault failed = { 0 };
-	struct store *inner = enter(guard);
-	bool is_done;
+	struct store *inner = guard_enter(guard);
+	bool is_done = false;
 
-	if (inner == NULL) {
-		away(guard, fault);
-		return false;
+	if (inner != NULL) {
+		is_done = store_add(inner, late, count, now_ms_out, &failed);
+		guard_end(guard, inner, is_done, &failed);
 	}
-	is_done = store_add(inner, late, count, now_ms_out, &failed);
-	leave(guard, is_done ? NULL : &failed);
-	if (!is_done && fault != NULL)
-		*fault = failed;
+	if (!is_done)
+		away(guard, inner != NULL ? &failed : NULL, fault);
 	return is_done;
 }
 
@@ -447,24 +301,25 @@ guard_reset(struct store *store, const struct limit *limit, const char *key,
 	struct store_guard *guard = (struct store_guard *)store;
 	struct fault failed = { 0 };
 	bool was_here = false;
+	bool is_done = false;
 	struct store *inner;
-	bool is_done;
 
 	(void)pthread_mutex_lock(&guard->lock);
 	journal_forget(guard->journal, limit, key);
 	(void)pthread_mutex_unlock(&guard->lock);
-	if (guard->rules.has_local)
+	if (guard->record != NULL) {
+		guard_record_forget(guard->record, limit, key);
 		(void)store_reset(guard->local, limit, key, &was_here, &failed);
-	probe_for_want_of_tending(guard);
-	inner = enter(guard);
-	if (inner == NULL) {
-		away(guard, fault);
-		return false;
 	}
-	is_done = store_reset(inner, limit, key, was_there_out, &failed);
-	leave(guard, is_done ? NULL : &failed);
-	if (!is_done && fault != NULL)
-		*fault = failed;
+	failed = (struct fault){ 0 };
+	inner = guard_enter(guard);
+	if (inner != NULL) {
+		is_done =
+		    store_reset(inner, limit, key, was_there_out, &failed);
+		guard_end(guard, inner, is_done, &failed);
+	}
+	if (!is_done)
+		away_but_here(guard, inner != NULL ? &failed : NULL, fault);
 	*was_there_out = *was_there_out || was_here;
 	return is_done;
 }
@@ -476,46 +331,120 @@ guard_epoch(struct store *store, uint64_t *epoch_out, struct fault *fault)
 {
 	struct store_guard *guard = (struct store_guard *)store;
 	struct fault failed = { 0 };
-	struct store *inner = enter(guard);
-	bool is_done;
+	struct store *inner = guard_enter(guard);
 
 	if (inner != NULL) {
-		is_done = store_epoch(inner, epoch_out, &failed);
-		leave(guard, is_done ? NULL : &failed);
+		bool is_done = store_epoch(inner, epoch_out, &failed);
+
+		guard_end(guard, inner, is_done, &failed);
 		if (is_done)
 			return true;
 	}
 	if (guard->rules.has_local)
 		return store_epoch(guard->local, epoch_out, fault);
-	away(guard, fault);
+	away(guard, inner != NULL ? &failed : NULL, fault);
 	return false;
 }
 
-/* A charge that found the store away may have been noted after it was back. */
-static void
-replay_late(struct store_guard *guard, struct store *inner)
-{
-	struct fault fault = { 0 };
-	uint64_t added;
-	bool is_done = replay(guard, inner, false, &added, &fault);
-
-	leave(guard, is_done ? NULL : &fault);
-}
-
-static void
-guard_tend(struct store *store)
+/* An override that the store inside has no room for isn't set here either:
+ * it would be taken back when the two are compared. */
+static bool
+guard_set(struct store *store, const struct store_override *override,
+    struct fault *fault)
 {
 	struct store_guard *guard = (struct store_guard *)store;
-	struct store *inner;
+	struct fault failed = { 0 };
+	struct store *inner = guard_enter(guard);
+	bool is_done = false;
 
-	probe(guard, 0);
-	inner = enter(guard);
 	if (inner != NULL) {
-		store_tend(inner);
-		replay_late(guard, inner);
+		is_done = store_set(inner, override, &failed);
+		guard_end(guard, inner, is_done, &failed);
 	}
-	if (guard->local != NULL)
-		store_tend(guard->local);
+	if (guard->rules.has_local
+	    && (is_done || failed.kind != FAULT_PERMANENT)) {
+		struct store_override own =
+		    guard_share_override(override, guard->rules.local_share);
+		struct fault ignored;
+
+		(void)store_set(guard->local, &own, &ignored);
+	}
+	if (!is_done)
+		away_but_here(guard, inner != NULL ? &failed : NULL, fault);
+	return is_done;
+}
+
+static bool
+guard_unset(struct store *store, const char *limit_name, const char *key,
+    bool *was_there_out, struct fault *fault)
+{
+	struct store_guard *guard = (struct store_guard *)store;
+	struct fault failed = { 0 };
+	struct store *inner = guard_enter(guard);
+	bool is_done = false;
+
+	if (inner != NULL) {
+		is_done =
+		    store_unset(inner, limit_name, key, was_there_out, &failed);
+		guard_end(guard, inner, is_done, &failed);
+	}
+	if (guard->rules.has_local) {
+		struct fault ignored;
+		bool was_here;
+
+		(void)store_unset(
+		    guard->local, limit_name, key, &was_here, &ignored);
+		*was_there_out = is_done ? *was_there_out : was_here;
+	}
+	if (!is_done)
+		away_but_here(guard, inner != NULL ? &failed : NULL, fault);
+	return is_done;
+}
+
+/* If the store inside fails half way, local isn't visited in its place: much
+ * would come twice. */
+static bool
+guard_overrides(struct store *store, store_override_visit *visit, void *context,
+    uint64_t *now_ms_out, struct fault *fault)
+{
+	struct store_guard *guard = (struct store_guard *)store;
+	struct fault failed = { 0 };
+	struct store *inner = guard_enter(guard);
+	bool is_done = false;
+
+	if (inner == NULL && guard->rules.has_local)
+		return store_overrides(
+		    guard->local, visit, context, now_ms_out, fault);
+	if (inner != NULL) {
+		is_done =
+		    store_overrides(inner, visit, context, now_ms_out, &failed);
+		guard_end(guard, inner, is_done, &failed);
+	}
+	if (!is_done)
+		away(guard, inner != NULL ? &failed : NULL, fault);
+	return is_done;
+}
+
+static bool
+guard_counts(struct store *store, const struct limit *limit,
+    store_count_visit *visit, void *context, struct fault *fault)
+{
+	struct store_guard *guard = (struct store_guard *)store;
+	struct fault failed = { 0 };
+	struct store *inner = guard_enter(guard);
+	bool is_done = false;
+
+	if (inner == NULL && guard->rules.has_local) {
+		(void)guard_record_tell(guard->record, &failed);
+		return store_counts(guard->local, limit, visit, context, fault);
+	}
+	if (inner != NULL) {
+		is_done = store_counts(inner, limit, visit, context, &failed);
+		guard_end(guard, inner, is_done, &failed);
+	}
+	if (!is_done)
+		away(guard, inner != NULL ? &failed : NULL, fault);
+	return is_done;
 }
 
 static void
@@ -523,6 +452,7 @@ guard_close(struct store *store)
 {
 	struct store_guard *guard = (struct store_guard *)store;
 
+	guard_record_close(&guard->record);
 	store_close(&guard->inner);
 	store_close(&guard->local);
 	journal_close(&guard->journal);
@@ -536,41 +466,64 @@ static const struct store_class guard_class = {
 	.add = guard_add,
 	.reset = guard_reset,
 	.epoch = guard_epoch,
+	.set = guard_set,
+	.unset = guard_unset,
+	.overrides = guard_overrides,
+	.counts = guard_counts,
 	.tend = guard_tend,
 	.close = guard_close,
 };
+
+/* All that it is made of, but for the store inside; NULL: no memory. */
+static struct store_guard *
+make(struct store *local, const struct guard_rules *rules)
+{
+	struct store_guard *guard = calloc(1, sizeof(*guard));
+
+	if (guard == NULL)
+		return NULL;
+	guard->journal = journal_open(GUARD_JOURNAL);
+	if (rules->has_local)
+		guard->record = guard_record_open(local, GUARD_JOURNAL);
+	if (guard->journal == NULL
+	    || (rules->has_local && guard->record == NULL)
+	    || pthread_mutex_init(&guard->lock, NULL) != 0) {
+		journal_close(&guard->journal);
+		guard_record_close(&guard->record);
+		free(guard);
+		return NULL;
+	}
+	guard->local = local;
+	guard->rules = *rules;
+	if (rules->local_share == 0 || rules->local_share > 100)
+		guard->rules.local_share = 100;
+	return guard;
+}
 
 struct store *
 store_guard_open(store_opener *opener, void *context, struct store *local,
     const struct guard_rules *rules)
 {
-	struct store_guard *guard = calloc(1, sizeof(*guard));
-	struct journal *journal = journal_open(GUARD_JOURNAL);
+	struct store_guard *guard = make(local, rules);
 	struct fault notice;
 	struct fault fault;
 
-	if (guard == NULL || journal == NULL
-	    || pthread_mutex_init(&guard->lock, NULL) != 0) {
-		journal_close(&journal);
+	if (guard == NULL) {
 		store_close(&local);
-		free(guard);
 		return NULL;
 	}
 	guard->store.class = &guard_class;
 	guard->store.name = "guarded store";
 	guard->opener = opener;
 	guard->context = context;
-	guard->local = local;
-	guard->rules = *rules;
-	guard->journal = journal;
 	guard->since_ms = clock_monotonic_ms();
-	guard->inner = open_inner(guard, &notice, &fault);
+	guard->inner = guard_open_inner(guard, &notice, &fault);
 	guard->is_up = guard->inner != NULL;
 	if (!guard->is_up) {
-		note_failure(guard, &fault);
-		change(guard, false, fault.words);
+		guard_note_failure(guard, &fault);
+		guard_change(guard, false, fault.words);
 	} else if (notice.kind != FAULT_NONE) {
-		change(guard, true, notice.words);
+		guard_change(guard, true, notice.words);
 	}
 	return &guard->store;
 }

@@ -149,20 +149,23 @@ journal_add(struct journal *journal, const struct limit *limit, const char *key,
 	}
 }
 
-void
+uint64_t
 journal_take_back(struct journal *journal, const struct limit *limit,
     const char *key, uint64_t at_ms, uint64_t cost)
 {
 	struct noted *noted = find(journal, limit, key, at_ms);
+	uint64_t taken;
 
 	if (noted == NULL)
-		return;
+		return 0;
 	if (noted->entry.cost > cost) {
 		noted->entry.cost -= cost;
-		return;
+		return cost;
 	}
+	taken = noted->entry.cost;
 	take_out(journal, noted);
 	free(noted);
+	return taken;
 }
 
 void

@@ -28,8 +28,8 @@ struct journal *journal_open(size_t most);
 void journal_add(struct journal *journal, const struct limit *limit,
     const char *key, uint64_t at_ms, uint64_t cost);
 
-/* Undo that, as far as it is still here. */
-void journal_take_back(struct journal *journal, const struct limit *limit,
+/* Undo that, as far as it is still here. Returns how much of cost was. */
+uint64_t journal_take_back(struct journal *journal, const struct limit *limit,
     const char *key, uint64_t at_ms, uint64_t cost);
 
 /* Strike out what stands for key under limit. */

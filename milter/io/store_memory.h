@@ -1,6 +1,7 @@
 /* store_memory: the store's promise in this process's memory only: what a
  * relay has left when its store is gone, and what a look-only command has when
- * there is none. Bounded: when full, the key that is idle longest goes. */
+ * there is none. Bounded: when full, the key that is idle longest goes;
+ * new recipients have a bound of their own (store_memory_recipients.h). */
 #ifndef MILTER_IO_STORE_MEMORY_H
 #define MILTER_IO_STORE_MEMORY_H
 

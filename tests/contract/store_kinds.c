@@ -1,8 +1,11 @@
 #include "tests/contract/store_kinds.h"
 
+#include "milter/io/redis_pool.h"
 #include "milter/io/store_guard.h"
 #include "milter/io/store_lmdb.h"
 #include "milter/io/store_memory.h"
+#include "milter/io/store_redis.h"
+#include "tests/contract/redis_servers.h"
 
 #include <ftw.h>
 #include <inttypes.h>
@@ -84,6 +87,89 @@ open_guard_away(struct fixture *fixture)
 	    open_nothing, fixture, open_memory(fixture), &rules);
 }
 
+/* One server for all tests of a program, each with a prefix of its own. */
+static struct redis_server server;
+static char server_parent[] = "/tmp/stores-XXXXXX";
+
+static void
+stop_server(void)
+{
+	redis_server_stop(&server);
+	(void)rmdir(server_parent);
+}
+
+const struct redis_server *
+fixture_redis(void)
+{
+	if (server.pid != 0)
+		return &server;
+	if (mkdtemp(server_parent) == NULL)
+		fail_msg("wanted a directory %s", server_parent);
+	redis_server_start(&server, server_parent, "redis", NULL);
+	(void)atexit(stop_server);
+	return &server;
+}
+
+struct store *
+fixture_open_redis(
+    struct fixture *fixture, uint64_t timeout_ms, struct fault *fault)
+{
+	const struct redis_pool_rules rules = {
+		.timeout_ms = timeout_ms, .password_file = "", .links_max = 16
+	};
+	struct arena arena;
+	struct redis_place place;
+	struct redis_pool *pool;
+
+	arena_init(&arena, 65536);
+	place = redis_server_place(
+	    &arena, "redis+unix://%s", fixture_redis()->path);
+	pool = redis_pool_open(&place, &rules, fault);
+	arena_clear(&arena);
+	return pool != NULL
+	    ? store_redis_open(pool, fixture_redis_prefix(fixture), fault)
+	    : NULL;
+}
+
+const char *
+fixture_redis_prefix(const struct fixture *fixture)
+{
+	return strrchr(fixture->directory, '/') + 1;
+}
+
+static struct store *
+open_redis_again(void *context, struct fault *notice_out, struct fault *fault)
+{
+	struct fixture *fixture = context;
+	struct store *store = fixture_open_redis(fixture, 5000, fault);
+
+	(void)notice_out;
+	if (store != NULL)
+		store_redis_set_clock(store, fixture_clock, fixture);
+	return store;
+}
+
+static struct store *
+open_redis(struct fixture *fixture)
+{
+	struct fault fault = { 0 };
+	struct store *store = open_redis_again(fixture, NULL, &fault);
+
+	if (store == NULL)
+		fail_msg("wanted a store, got %s", fault.words);
+	return store;
+}
+
+static struct store *
+open_guard_redis(struct fixture *fixture)
+{
+	const struct guard_rules rules = { .has_local = true,
+		.retry_ms = 1000 };
+
+	return store_guard_open(
+	    open_redis_again, fixture, open_memory(fixture), &rules);
+}
+
 const char store_kind_away[] = "guard around a store that is away";
 
 const struct store_kind store_kinds[] = {
@@ -92,6 +178,8 @@ const struct store_kind store_kinds[] = {
 	{ "guard around lmdb", open_guard, true },
 	{ "guard without local around lmdb", open_guard_alone, true },
 	{ store_kind_away, open_guard_away, false },
+	{ "redis", open_redis, true },
+	{ "guard around redis", open_guard_redis, true },
 };
 
 const size_t store_kind_count = sizeof store_kinds / sizeof store_kinds[0];

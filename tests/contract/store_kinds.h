@@ -15,6 +15,7 @@
 #include <cmocka.h>
 
 struct fixture;
+struct redis_server;
 
 struct store_kind {
 	const char *name;
@@ -48,6 +49,16 @@ uint64_t fixture_clock(void *fixture);
 
 /* Open limits.mdb in the fixture's directory, which must work. */
 struct store *fixture_open_lmdb(struct fixture *fixture);
+
+/* The redis-server of this program, started at the first call, stopped at the
+ * end. */
+const struct redis_server *fixture_redis(void);
+
+/* A store there, under the fixture's own prefix and by the server's clock. NULL
+ * with words. */
+struct store *fixture_open_redis(
+    struct fixture *fixture, uint64_t timeout_ms, struct fault *fault);
+const char *fixture_redis_prefix(const struct fixture *fixture);
 
 /* A limit with a name and numbers only. */
 struct limit limit_of(const char *name, uint64_t max, uint64_t per_ms);

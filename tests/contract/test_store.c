@@ -1,37 +1,16 @@
 /* The promise of store.h, held against every store. */
 #include "tests/contract/store_kinds.h"
 #include "tests/contract/store_model.h"
+#include "tests/contract/store_suite.h"
 
 #include <inttypes.h>
 #include <pthread.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 enum { THREADS = 6, ROUNDS = 150 };
 
 static const uint64_t hour_ms = 3600000;
-
-static int
-setup(void **state)
-{
-	struct fixture *fixture = calloc(1, sizeof(*fixture));
-
-	fixture_init(fixture);
-	fixture->kind = *state;
-	fixture->store = fixture->kind->open(fixture);
-	assert_non_null(fixture->store);
-	*state = fixture;
-	return 0;
-}
-
-static int
-teardown(void **state)
-{
-	fixture_clear(*state);
-	free(*state);
-	return 0;
-}
 
 static void
 test_all_or_none(void **state)
@@ -522,13 +501,7 @@ test_threads(void **state)
 	assert_true(charged > 0);
 }
 
-struct named_test {
-	const char *name;
-	CMUnitTestFunction run;
-	bool needs_kept;
-};
-
-static const struct named_test named_tests[] = {
+static const struct store_test tests[] = {
 	{ "all or none", test_all_or_none, false },
 	{ "nothing to charge", test_nothing_to_charge, false },
 	{ "too many charges", test_too_many, false },
@@ -548,32 +521,8 @@ static const struct named_test named_tests[] = {
 	{ "threads", test_threads, false },
 };
 
-enum { TESTS = sizeof named_tests / sizeof named_tests[0] };
-
 int
 main(void)
 {
-	struct CMUnitTest tests[TESTS];
-	char names[TESTS][128];
-	int failed = 0;
-
-	for (size_t k = 0; k < store_kind_count; k++) {
-		size_t count = 0;
-
-		memset(tests, 0, sizeof tests);
-		for (size_t i = 0; i < TESTS; i++) {
-			if (named_tests[i].needs_kept
-			    && !store_kinds[k].is_kept)
-				continue;
-			(void)snprintf(names[count], sizeof names[count],
-			    "%s: %s", store_kinds[k].name, named_tests[i].name);
-			tests[count] = (struct CMUnitTest){ names[count],
-				named_tests[i].run, setup, teardown,
-				(void *)(uintptr_t)&store_kinds[k] };
-			count++;
-		}
-		failed += _cmocka_run_group_tests(
-		    store_kinds[k].name, tests, count, NULL, NULL);
-	}
-	return failed;
+	return store_suite_run(tests, sizeof tests / sizeof tests[0]);
 }

@@ -1,123 +1,15 @@
 /* The guard: one change of state, one word about it; nobody waits for a store
  * that is away; what was charged meanwhile is not forgotten. */
-#include "milter/io/store_guard.h"
-#include "milter/io/store_memory.h"
-#include "tests/contract/store_kinds.h"
-#include "tests/fake/store_faulty.h"
+#include "tests/contract/guard_bench.h"
 
 #include <inttypes.h>
 #include <pthread.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
-enum { KEYS = 100000, THREADS = 8, LONG_MS = 3600000 };
+enum { THREADS = 8 };
 
 static const uint64_t hour_ms = 3600000;
-
-/* A guard, what it guards, and what it said. */
-struct bench {
-	struct fixture fixture; /* the clock of both stores */
-	struct faulty faulty;
-	bool can_open;
-	bool has_notice;
-	size_t opened;
-	struct store *guard;
-
-	pthread_mutex_t lock;
-	size_t ups;
-	size_t downs;
-	char words[FAULT_WORDS_BYTES];
-};
-
-static struct store *
-opener(void *context, struct fault *notice_out, struct fault *fault)
-{
-	struct bench *bench = context;
-
-	if (!bench->can_open) {
-		fault_set(fault, FAULT_TEMPORARY, "not there");
-		return NULL;
-	}
-	if (bench->has_notice)
-		fault_set(notice_out, FAULT_PERMANENT, "moved aside");
-	bench->opened++;
-	return store_faulty_open(
-	    store_memory_open(KEYS, fixture_clock, &bench->fixture),
-	    &bench->faulty);
-}
-
-static void
-on_change(void *context, bool is_up, const char *words)
-{
-	struct bench *bench = context;
-
-	(void)pthread_mutex_lock(&bench->lock);
-	*(is_up ? &bench->ups : &bench->downs) += 1;
-	(void)snprintf(bench->words, sizeof bench->words, "%s", words);
-	(void)pthread_mutex_unlock(&bench->lock);
-}
-
-static void
-bench_open(struct bench *bench, bool has_local, uint64_t retry_ms)
-{
-	const struct guard_rules rules = { .has_local = has_local,
-		.retry_ms = retry_ms,
-		.on_change = on_change,
-		.on_change_context = bench };
-
-	bench->guard = store_guard_open(opener, bench,
-	    has_local ? store_memory_open(KEYS, fixture_clock, &bench->fixture)
-		      : NULL,
-	    &rules);
-	assert_non_null(bench->guard);
-}
-
-static int
-setup(void **state)
-{
-	struct bench *bench = calloc(1, sizeof(*bench));
-
-	bench->fixture.now_ms = FIXTURE_NOW;
-	faulty_init(&bench->faulty);
-	(void)pthread_mutex_init(&bench->lock, NULL);
-	bench->can_open = true;
-	*state = bench;
-	return 0;
-}
-
-static int
-teardown(void **state)
-{
-	struct bench *bench = *state;
-
-	store_close(&bench->guard);
-	faulty_clear(&bench->faulty);
-	(void)pthread_mutex_destroy(&bench->lock);
-	free(bench);
-	return 0;
-}
-
-static void
-want_state(struct bench *bench, bool is_up, size_t ups, size_t downs)
-{
-	uint64_t since_ms;
-	bool got = store_guard_is_up(bench->guard, &since_ms);
-
-	if (got != is_up || bench->ups != ups || bench->downs != downs)
-		fail_msg("wanted %s, %zu times up, %zu down, got %s, %zu, "
-			 "%zu (%s)",
-		    is_up ? "up" : "down", ups, downs, got ? "up" : "down",
-		    bench->ups, bench->downs, bench->words);
-}
-
-static void
-want_words(const struct bench *bench, const char *part)
-{
-	if (strstr(bench->words, part) == NULL)
-		fail_msg("wanted \"%s\", got \"%s\"", part, bench->words);
-}
 
 static void
 test_local_takes_over(void **state)
@@ -125,7 +17,7 @@ test_local_takes_over(void **state)
 	struct bench *bench = *state;
 	struct limit limit = limit_of("l", 10, hour_ms);
 
-	bench_open(bench, true, LONG_MS);
+	bench_open(bench, true, GUARD_LONG_MS);
 	want_state(bench, true, 0, 0);
 	assert_true(charge_one(bench->guard, &limit, "k", 6));
 	faulty_fail(&bench->faulty, true);
@@ -145,7 +37,7 @@ test_no_calls_while_open(void **state)
 	struct limit limit = limit_of("l", 1000, hour_ms);
 	size_t calls;
 
-	bench_open(bench, true, LONG_MS);
+	bench_open(bench, true, GUARD_LONG_MS);
 	faulty_fail(&bench->faulty, true);
 	assert_true(charge_one(bench->guard, &limit, "k", 1));
 	calls = faulty_calls(&bench->faulty);
@@ -200,9 +92,9 @@ test_too_old_to_tell(void **state)
 	want_number("k", 0, used_of(bench->guard, &limit, "k"));
 }
 
-/* Charges alone bring it back too, when nobody tends. */
+/* Charges don't look for it: that is store_tend()'s, beside their way. */
 static void
-test_return_by_charge(void **state)
+test_no_probe_by_charge(void **state)
 {
 	struct bench *bench = *state;
 	struct limit limit = limit_of("l", 100, hour_ms);
@@ -212,6 +104,9 @@ test_return_by_charge(void **state)
 	assert_true(charge_one(bench->guard, &limit, "k", 3));
 	faulty_fail(&bench->faulty, false);
 	assert_true(charge_one(bench->guard, &limit, "k", 3));
+	want_state(bench, false, 0, 1);
+	want_number("opened", 1, bench->opened);
+	store_tend(bench->guard);
 	want_state(bench, true, 1, 1);
 	want_number("k", 6, used_of(bench->guard, &limit, "k"));
 	want_number("closed", 1, faulty_closed(&bench->faulty));
@@ -260,7 +155,7 @@ test_without_local(void **state)
 	struct fault fault = { 0 };
 	uint64_t epoch;
 
-	bench_open(bench, false, LONG_MS);
+	bench_open(bench, false, GUARD_LONG_MS);
 	assert_true(charge_one(bench->guard, &limit, "k", 1));
 	faulty_fail(&bench->faulty, true);
 	for (int i = 0; i < 2; i++) {
@@ -317,7 +212,7 @@ test_refund_inside(void **state)
 	struct store_receipt receipt;
 	struct fault fault;
 
-	bench_open(bench, true, LONG_MS);
+	bench_open(bench, true, GUARD_LONG_MS);
 	assert_true(charge_one(bench->guard, &limit, "k", 2));
 	assert_true(store_charge(
 	    bench->guard, &charge, 1, false, &answer, &receipt, &fault));
@@ -444,7 +339,7 @@ test_fail_together(void **state)
 	pthread_t threads[THREADS];
 	size_t calls;
 
-	bench_open(bench, true, LONG_MS);
+	bench_open(bench, true, GUARD_LONG_MS);
 	calls = faulty_calls(&bench->faulty);
 	faulty_hold(&bench->faulty, true);
 	start(threads, THREADS, bench);
@@ -502,19 +397,26 @@ test_close_after_last(void **state)
 	pthread_t thread;
 
 	bench_open(bench, true, 0);
-	faulty_hold(&bench->faulty, true);
+	faulty_hold_one(&bench->faulty);
 	start(&thread, 1, bench);
 	faulty_wait_held(&bench->faulty, 1);
+	faulty_fail(&bench->faulty, true);
+	assert_true(charge_one(bench->guard, &limit, "k", 1));
+	want_state(bench, false, 0, 1);
+	faulty_fail(&bench->faulty, false);
 	store_tend(bench->guard);
+	want_state(bench, false, 0, 1);
 	want_number("closed", 0, faulty_closed(&bench->faulty));
+	want_number("opened", 1, bench->opened);
 	faulty_fail(&bench->faulty, true);
 	faulty_hold(&bench->faulty, false);
 	join(&thread, 1);
 	want_state(bench, false, 0, 1);
 	faulty_fail(&bench->faulty, false);
 	store_tend(bench->guard);
+	want_state(bench, true, 1, 1);
 	want_number("closed", 1, faulty_closed(&bench->faulty));
-	want_number("told", 1, used_of(bench->guard, &limit, "k"));
+	want_number("told", 2, used_of(bench->guard, &limit, "k"));
 }
 
 static void *
@@ -558,13 +460,13 @@ test_storm(void **state)
 int
 main(void)
 {
-#define CASE(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
+#define CASE(f) cmocka_unit_test_setup_teardown(f, guard_setup, guard_teardown)
 	const struct CMUnitTest tests[] = {
 		CASE(test_local_takes_over),
 		CASE(test_no_calls_while_open),
 		CASE(test_return),
 		CASE(test_too_old_to_tell),
-		CASE(test_return_by_charge),
+		CASE(test_no_probe_by_charge),
 		CASE(test_not_there_at_first),
 		CASE(test_notice_at_first),
 		CASE(test_without_local),

@@ -1,5 +1,6 @@
 #include "tests/fake/store_faulty.h"
 
+#include <stdint.h>
 #include <stdlib.h>
 
 struct store_faulty {
@@ -32,11 +33,29 @@ faulty_fail(struct faulty *faulty, bool is_failing)
 }
 
 void
+faulty_fail_once(struct faulty *faulty)
+{
+	(void)pthread_mutex_lock(&faulty->lock);
+	faulty->is_odd = true;
+	(void)pthread_mutex_unlock(&faulty->lock);
+}
+
+void
 faulty_hold(struct faulty *faulty, bool is_holding)
 {
 	(void)pthread_mutex_lock(&faulty->lock);
 	faulty->is_holding = is_holding;
+	faulty->held_most = SIZE_MAX;
 	(void)pthread_cond_broadcast(&faulty->changed);
+	(void)pthread_mutex_unlock(&faulty->lock);
+}
+
+void
+faulty_hold_one(struct faulty *faulty)
+{
+	(void)pthread_mutex_lock(&faulty->lock);
+	faulty->is_holding = true;
+	faulty->held_most = 1;
 	(void)pthread_mutex_unlock(&faulty->lock);
 }
 
@@ -78,19 +97,27 @@ obey(struct store *store, struct fault *fault)
 {
 	struct faulty *faulty = ((struct store_faulty *)store)->faulty;
 	bool is_failing;
+	bool is_odd;
 
 	(void)pthread_mutex_lock(&faulty->lock);
 	faulty->calls++;
-	faulty->held++;
-	(void)pthread_cond_broadcast(&faulty->changed);
-	while (faulty->is_holding)
-		(void)pthread_cond_wait(&faulty->changed, &faulty->lock);
-	faulty->held--;
+	if (faulty->is_holding && faulty->held < faulty->held_most) {
+		faulty->held++;
+		(void)pthread_cond_broadcast(&faulty->changed);
+		while (faulty->is_holding)
+			(void)pthread_cond_wait(
+			    &faulty->changed, &faulty->lock);
+		faulty->held--;
+	}
 	is_failing = faulty->is_failing;
+	is_odd = faulty->is_odd;
+	faulty->is_odd = false;
 	(void)pthread_mutex_unlock(&faulty->lock);
 	if (is_failing)
 		fault_set(fault, FAULT_TEMPORARY, "told to fail");
-	return !is_failing;
+	else if (is_odd)
+		fault_set(fault, FAULT_PERMANENT, "told to find it odd");
+	return !is_failing && !is_odd;
 }
 
 static struct store *
@@ -142,6 +169,40 @@ faulty_epoch(struct store *store, uint64_t *epoch_out, struct fault *fault)
 	    && store_epoch(inner_of(store), epoch_out, fault);
 }
 
+static bool
+faulty_set(struct store *store, const struct store_override *override,
+    struct fault *fault)
+{
+	return obey(store, fault)
+	    && store_set(inner_of(store), override, fault);
+}
+
+static bool
+faulty_unset(struct store *store, const char *limit_name, const char *key,
+    bool *was_there_out, struct fault *fault)
+{
+	return obey(store, fault)
+	    && store_unset(
+		inner_of(store), limit_name, key, was_there_out, fault);
+}
+
+static bool
+faulty_overrides(struct store *store, store_override_visit *visit,
+    void *context, uint64_t *now_ms_out, struct fault *fault)
+{
+	return obey(store, fault)
+	    && store_overrides(
+		inner_of(store), visit, context, now_ms_out, fault);
+}
+
+static bool
+faulty_counts(struct store *store, const struct limit *limit,
+    store_count_visit *visit, void *context, struct fault *fault)
+{
+	return obey(store, fault)
+	    && store_counts(inner_of(store), limit, visit, context, fault);
+}
+
 static void
 faulty_tend(struct store *store)
 {
@@ -166,6 +227,10 @@ static const struct store_class faulty_class = {
 	.add = faulty_add,
 	.reset = faulty_reset,
 	.epoch = faulty_epoch,
+	.set = faulty_set,
+	.unset = faulty_unset,
+	.overrides = faulty_overrides,
+	.counts = faulty_counts,
 	.tend = faulty_tend,
 	.close = faulty_close,
 };

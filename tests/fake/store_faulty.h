@@ -14,7 +14,9 @@ struct faulty {
 	pthread_mutex_t lock;
 	pthread_cond_t changed;
 	bool is_failing;
+	bool is_odd;
 	bool is_holding;
+	size_t held_most;
 	size_t held;   /* calls that wait now */
 	size_t calls;  /* calls so far, tending left out */
 	size_t closed; /* stores that were closed */
@@ -26,9 +28,15 @@ void faulty_clear(struct faulty *faulty);
 /* From now on calls fail, or no longer do. */
 void faulty_fail(struct faulty *faulty, bool is_failing);
 
+/* The next call alone fails, and for good: with FAULT_PERMANENT. */
+void faulty_fail_once(struct faulty *faulty);
+
 /* From now on calls wait, or those that wait go on (and then do or fail, as
  * faulty_fail() said). */
 void faulty_hold(struct faulty *faulty, bool is_holding);
+
+/* The same of one call only; others pass by. */
+void faulty_hold_one(struct faulty *faulty);
 
 /* Wait until count calls are held. */
 void faulty_wait_held(struct faulty *faulty, size_t count);
