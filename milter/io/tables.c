@@ -1,0 +1,387 @@
+#include "milter/io/tables.h"
+
+#include "milter/io/clock.h"
+#include "milter/io/redis_pool.h"
+#include "milter/io/tables_lmdb.h"
+
+#include <hiredis/hiredis.h>
+#include <pthread.h>
+#include <search.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/queue.h>
+
+/* While Redis can't be asked only one question in so many milliseconds tries
+ * whether it can: no other waits for it. */
+enum { AWAY_MS = 500 };
+
+/* What a source said of one key. */
+struct answer {
+	TAILQ_ENTRY(answer) used; /* in order of use */
+	enum map_kind kind;
+	const char *name;
+	const char *key;
+	char *value; /* NULL: it has none */
+	uint64_t asked_ms;
+	uint64_t round; /* tables->round when it was asked */
+	char texts[];   /* name and key */
+};
+
+TAILQ_HEAD(answer_list, answer);
+
+/* A tree, not a hash table: keys come from outside, and no choice of them makes
+ * a balanced tree slow. */
+struct tables {
+	pthread_mutex_t lock;    /* of all below; never held while a source is
+				    asked */
+	void *tree;              /* tsearch(3) */
+	struct answer_list list; /* the last used first */
+	size_t count;
+	size_t most;
+	uint64_t round; /* how often all was forgotten */
+	bool is_away;   /* Redis */
+	uint64_t away_until_ms;
+	char away_words[FAULT_WORDS_BYTES];
+	struct redis_pool *redis;
+	uint64_t (*clock_ms)(void *context);
+	void *context;
+};
+
+static uint64_t
+system_clock_ms(void *context)
+{
+	(void)context;
+	return clock_monotonic_ms();
+}
+
+struct tables *
+tables_open(size_t answers_max, struct redis_pool *redis)
+{
+	struct tables *tables = calloc(1, sizeof(*tables));
+
+	if (tables == NULL)
+		return NULL;
+	if (pthread_mutex_init(&tables->lock, NULL) != 0) {
+		free(tables);
+		return NULL;
+	}
+	TAILQ_INIT(&tables->list);
+	tables->most = answers_max;
+	tables->redis = redis;
+	tables->clock_ms = system_clock_ms;
+	return tables;
+}
+
+void
+tables_set_clock(
+    struct tables *tables, uint64_t (*clock_ms)(void *context), void *context)
+{
+	tables->clock_ms = clock_ms;
+	tables->context = context;
+}
+
+static int
+compare(const void *one, const void *other)
+{
+	const struct answer *first = one;
+	const struct answer *second = other;
+	int order = (first->kind > second->kind) - (first->kind < second->kind);
+
+	if (order == 0)
+		order = strcmp(first->key, second->key);
+	if (order == 0)
+		order = strcmp(first->name, second->name);
+	return order;
+}
+
+static struct answer *
+answer_find(
+    struct tables *tables, const struct map_source *source, const char *key)
+{
+	struct answer wanted = {
+		.kind = source->kind, .name = source->name, .key = key
+	};
+	struct answer **found = tfind(&wanted, &tables->tree, compare);
+
+	return found != NULL ? *found : NULL;
+}
+
+static void
+answer_remove(struct tables *tables, struct answer *answer)
+{
+	(void)tdelete(answer, &tables->tree, compare);
+	TAILQ_REMOVE(&tables->list, answer, used);
+	tables->count--;
+	free(answer->value);
+	free(answer);
+}
+
+/* Room for an answer that isn't there. NULL for want of memory: then it isn't
+ * kept. */
+static struct answer *
+answer_add(
+    struct tables *tables, const struct map_source *source, const char *key)
+{
+	size_t name_bytes = strlen(source->name) + 1;
+	size_t key_bytes = strlen(key) + 1;
+	struct answer *answer;
+
+	if (tables->most == 0)
+		return NULL;
+	answer = calloc(1, sizeof(*answer) + name_bytes + key_bytes);
+	if (answer == NULL)
+		return NULL;
+	answer->kind = source->kind;
+	answer->name = memcpy(answer->texts, source->name, name_bytes);
+	answer->key = memcpy(answer->texts + name_bytes, key, key_bytes);
+	if (tsearch(answer, &tables->tree, compare) == NULL) {
+		free(answer);
+		return NULL;
+	}
+	if (tables->count >= tables->most)
+		answer_remove(tables, TAILQ_LAST(&tables->list, answer_list));
+	TAILQ_INSERT_HEAD(&tables->list, answer, used);
+	tables->count++;
+	return answer;
+}
+
+/* What one question is about, and what is known of it so far. */
+struct question {
+	const struct map_source *source;
+	const char *key;
+	struct arena *arena;
+	uint64_t now_ms;
+	uint64_t round;
+	bool is_known; /* something was said, however long ago */
+	const char *value;
+};
+
+/* Somebody else may have asked after our clock was read. */
+static uint64_t
+age_of(const struct answer *answer, uint64_t now_ms)
+{
+	return now_ms > answer->asked_ms ? now_ms - answer->asked_ms : 0;
+}
+
+/* See what is kept. *is_fresh_out: it need not be asked again. False only for
+ * want of memory. */
+static bool
+recall(struct tables *tables, struct question *question, uint64_t ttl_ms,
+    bool *is_fresh_out)
+{
+	struct answer *answer;
+	bool is_good = true;
+
+	*is_fresh_out = false;
+	pthread_mutex_lock(&tables->lock);
+	question->round = tables->round;
+	answer = answer_find(tables, question->source, question->key);
+	if (answer != NULL) {
+		TAILQ_REMOVE(&tables->list, answer, used);
+		TAILQ_INSERT_HEAD(&tables->list, answer, used);
+		question->is_known = true;
+		question->value = arena_strdup(question->arena, answer->value);
+		is_good = answer->value == NULL || question->value != NULL;
+		*is_fresh_out = answer->round == tables->round
+		    && age_of(answer, question->now_ms) < ttl_ms;
+	}
+	pthread_mutex_unlock(&tables->lock);
+	return is_good;
+}
+
+/* Keep what was said, unless a question that was asked later is answered
+ * already. Without memory it merely isn't kept. */
+static void
+keep(struct tables *tables, const struct question *question, const char *value)
+{
+	char *copy = value != NULL ? strdup(value) : NULL;
+	struct answer *answer;
+
+	if (value != NULL && copy == NULL)
+		return;
+	pthread_mutex_lock(&tables->lock);
+	answer = answer_find(tables, question->source, question->key);
+	if (answer == NULL)
+		answer = answer_add(tables, question->source, question->key);
+	if (answer != NULL && answer->round <= question->round
+	    && answer->asked_ms <= question->now_ms) {
+		free(answer->value);
+		answer->value = copy;
+		answer->asked_ms = question->now_ms;
+		answer->round = question->round;
+		copy = NULL;
+	}
+	pthread_mutex_unlock(&tables->lock);
+	free(copy);
+}
+
+/* May Redis be asked? If it was away it is this caller who finds out whether
+ * it is back. */
+static bool
+may_ask_redis(
+    struct tables *tables, const struct question *question, struct fault *fault)
+{
+	bool may_ask;
+
+	pthread_mutex_lock(&tables->lock);
+	may_ask = !tables->is_away || question->now_ms >= tables->away_until_ms;
+	if (may_ask && tables->is_away)
+		tables->away_until_ms = question->now_ms + AWAY_MS;
+	if (!may_ask)
+		fault_set(fault, FAULT_TEMPORARY, "%s", tables->away_words);
+	pthread_mutex_unlock(&tables->lock);
+	return may_ask;
+}
+
+static void
+note_redis(struct tables *tables, bool is_away, const struct fault *fault)
+{
+	pthread_mutex_lock(&tables->lock);
+	tables->is_away = is_away;
+	if (is_away) {
+		tables->away_until_ms =
+		    tables->clock_ms(tables->context) + AWAY_MS;
+		memcpy(tables->away_words, fault->words,
+		    sizeof(tables->away_words));
+	}
+	pthread_mutex_unlock(&tables->lock);
+}
+
+/* A fault with the name of the hash before its words. */
+static bool
+complain(
+    const struct map_source *source, struct fault *fault, const char *words)
+{
+	fault_set(
+	    fault, FAULT_TEMPORARY, "redis hash %s: %s", source->name, words);
+	return false;
+}
+
+static bool
+read_reply(const struct redisReply *reply, const struct question *question,
+    const char **value_out, struct fault *fault)
+{
+	if (reply->type == REDIS_REPLY_NIL)
+		return true;
+	if (reply->type == REDIS_REPLY_ERROR)
+		return complain(question->source, fault, reply->str);
+	if (reply->type != REDIS_REPLY_STRING)
+		return complain(question->source, fault,
+		    "the answer to HGET is no string; is it Redis?");
+	if (reply->len > TABLES_VALUE_BYTES)
+		return complain(
+		    question->source, fault, "a value of more than 64 KiB");
+	if (memchr(reply->str, '\0', reply->len) != NULL)
+		return complain(
+		    question->source, fault, "a value with a NUL in it");
+	*value_out = arena_copy(question->arena, reply->str, reply->len);
+	if (*value_out == NULL)
+		fault_memory(fault);
+	return *value_out != NULL;
+}
+
+static bool
+ask_redis(struct tables *tables, const struct question *question,
+    const char **value_out, struct fault *fault)
+{
+	const char *name = question->source->name;
+	const char *words[] = { "HGET", name, question->key };
+	const size_t lengths[] = { 4, strlen(name), strlen(question->key) };
+	struct redisReply *reply;
+	bool is_asked;
+
+	if (tables->redis == NULL)
+		return complain(question->source, fault,
+		    "there is no Redis to ask; set store.url");
+	if (!may_ask_redis(tables, question, fault))
+		return false;
+	reply = redis_pool_command(
+	    tables->redis, name, 3, words, lengths, NULL, fault);
+	/* A hash that the user may not read says nothing about the others. */
+	note_redis(
+	    tables, reply == NULL && fault->kind == FAULT_TEMPORARY, fault);
+	if (reply == NULL)
+		return false;
+	is_asked = read_reply(reply, question, value_out, fault);
+	freeReplyObject(reply);
+	return is_asked;
+}
+
+static bool
+ask(struct tables *tables, const struct question *question,
+    const char **value_out, struct fault *fault)
+{
+	const struct map_source *source = question->source;
+
+	return source->kind == MAP_LMDB
+	    ? tables_lmdb_find(
+		source->name, question->key, question->arena, value_out, fault)
+	    : ask_redis(tables, question, value_out, fault);
+}
+
+/* A texthash is part of the configuration, and never stale. */
+static bool
+find_in_file(const struct map_source *source, const char *key,
+    struct arena *arena, const char **value_out, struct fault *fault)
+{
+	const char *value = map_find(source->map, key);
+
+	*value_out = arena_strdup(arena, value);
+	if (value == NULL || *value_out != NULL)
+		return true;
+	fault_memory(fault);
+	return false;
+}
+
+bool
+tables_find(struct tables *tables, const struct map_source *source,
+    const char *key, uint64_t ttl_ms, struct arena *arena,
+    const char **value_out, bool *is_stale_out, struct fault *fault)
+{
+	struct question question = { .source = source,
+		.key = key,
+		.arena = arena,
+		.now_ms = tables->clock_ms(tables->context) };
+	struct fault own = { .kind = FAULT_NONE };
+	bool is_fresh;
+
+	*value_out = NULL;
+	*is_stale_out = false;
+	if (source->kind == MAP_TEXTHASH)
+		return find_in_file(source, key, arena, value_out, fault);
+	if (!recall(tables, &question, ttl_ms, &is_fresh)) {
+		fault_memory(fault);
+		return false;
+	}
+	if (!is_fresh && ask(tables, &question, value_out, &own)) {
+		keep(tables, &question, *value_out);
+		return true;
+	}
+	*value_out = question.value;
+	*is_stale_out = !is_fresh;
+	if (question.is_known)
+		return true;
+	if (fault != NULL)
+		*fault = own;
+	return false;
+}
+
+void
+tables_forget(struct tables *tables)
+{
+	pthread_mutex_lock(&tables->lock);
+	tables->round++;
+	pthread_mutex_unlock(&tables->lock);
+}
+
+void
+tables_close(struct tables **tables)
+{
+	if (*tables == NULL)
+		return;
+	while (!TAILQ_EMPTY(&(*tables)->list))
+		answer_remove(*tables, TAILQ_FIRST(&(*tables)->list));
+	(void)pthread_mutex_destroy(&(*tables)->lock);
+	free(*tables);
+	*tables = NULL;
+}
