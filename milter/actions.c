@@ -68,6 +68,47 @@ insert_signatures(SMFICTX *ctx, struct session *session)
 	return true;
 }
 
+/* What came in identity_header is for us alone, and a forged one for nobody.
+ * From the last to the first: each removal moves those behind it up. */
+static bool
+remove_identity(SMFICTX *ctx, struct session *session)
+{
+	struct message *message = &session->message;
+	char *name = arena_strdup(
+	    &message->arena, message->snapshot->conf->identity_header);
+
+	if (message->facts.identity_count == 0)
+		return true;
+	if (name == NULL || !session->can_change_fields)
+		return false;
+	for (size_t i = message->facts.identity_count; i > 0; i--)
+		if (smfi_chgheader(ctx, name, (int)i, NULL) != MI_SUCCESS)
+			return false;
+	return true;
+}
+
+/* Tell the relay behind us whose mail it is. */
+static bool
+insert_identity(SMFICTX *ctx, struct session *session)
+{
+	struct message *message = &session->message;
+	const struct conf *conf = message->snapshot->conf;
+	const char *lead = session->adds_leading_space ? "" : " ";
+	const char *value;
+	char *field;
+	char *name;
+
+	if (!conf->hands_on || message->traffic_class == CLASS_INBOUND)
+		return true;
+	value = account_identity_value(&message->account, &message->arena);
+	name = arena_strdup(&message->arena, conf->identity_header);
+	field = value != NULL
+	    ? arena_printf(&message->arena, "%s%s", lead, value)
+	    : NULL;
+	return name != NULL && field != NULL
+	    && smfi_insheader(ctx, 0, name, field) == MI_SUCCESS;
+}
+
 static bool
 hold(SMFICTX *ctx, const struct session *session, const struct verdict *verdict)
 {
@@ -91,10 +132,12 @@ actions_perform(SMFICTX *ctx, struct session *session, struct verdict *verdict)
 		return SMFIS_ACCEPT;
 	if (!verdict_leaves(verdict))
 		return refuse(ctx, session, verdict);
-	if (insert_signatures(ctx, session)
+	if (remove_identity(ctx, session) && insert_identity(ctx, session)
+	    && insert_signatures(ctx, session)
 	    && (verdict->action != ACTION_HOLD || hold(ctx, session, verdict)))
 		return SMFIS_ACCEPT;
-	verdict->detail = "the MTA took no header field or hold";
+	verdict->detail =
+	    "the MTA took no change of a header field, or no hold";
 	message->signature_count = 0;
 	if (message->traffic_class == CLASS_LOCAL) {
 		/* Never a 4xx: Postfix would try the file for ever. */

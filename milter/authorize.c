@@ -5,14 +5,27 @@
 
 #include <string.h>
 
+/* Where senders.map can't be asked nobody is known to own the address:
+ * message->map_fault then decides. */
 static const char *
-look_up(const struct map *map, const struct sender_question *question)
+look_up(struct session *session, const struct sender_question *question)
 {
+	struct message *message = &session->message;
+	const struct conf *conf = message->snapshot->conf;
+	const struct map_source *map = message->class->senders.map;
 	const char *logins = NULL;
+	struct fault fault;
+	bool is_stale;
 
 	for (size_t i = 0; map != NULL && logins == NULL && i < question->count;
 	     i++)
-		logins = map_find(map, question->keys[i]);
+		if (!tables_find(session->services->tables, map,
+			question->keys[i], conf->account_maps.map_ttl_ms,
+			&message->arena, &logins, &is_stale, &fault)) {
+			message->map_fault =
+			    arena_strdup(&message->arena, fault.words);
+			return NULL;
+		}
 	return logins;
 }
 
@@ -42,7 +55,7 @@ authorize_evidence(struct session *session, const struct mailbox *mailbox,
 	if (!sender_question(
 		&senders->rules, mailbox, &message->arena, &question))
 		return false;
-	evidence_out->logins = look_up(senders->map, &question);
+	evidence_out->logins = look_up(session, &question);
 	evidence_out->has_key =
 	    !mailbox->is_literal && has_key(session, mailbox->domain);
 	return true;
@@ -85,16 +98,22 @@ judge_authors(struct session *session, const struct mailbox **foreign_out)
 {
 	struct message *message = &session->message;
 	const struct from_field *from = &message->facts.from;
-	bool is_owned, is_ours;
+	bool *owned =
+	    arena_alloc(&message->arena, (from->count + 1) * sizeof(*owned));
+	bool is_ours;
 
 	*foreign_out = NULL;
-	for (size_t i = 0; i < from->count && *foreign_out == NULL; i++) {
+	if (owned == NULL)
+		return false;
+	for (size_t i = 0; i < from->count; i++) {
 		if (!judge_address(
-			session, &from->mailboxes[i], &is_owned, &is_ours))
+			session, &from->mailboxes[i], &owned[i], &is_ours))
 			return false;
-		if (!is_owned)
+		if (!owned[i] && *foreign_out == NULL)
 			*foreign_out = &from->mailboxes[i];
 	}
+	if (message->facts.from_count == 1)
+		message->owned_authors = owned;
 	return true;
 }
 
@@ -138,6 +157,7 @@ authorize_message(struct session *session)
 	if (!read_from(message) || !judge_envelope(session, &is_envelope_owned)
 	    || !judge_authors(session, &foreign))
 		return false;
+	message->is_sender_owned = is_envelope_owned;
 	message->is_author_owned =
 	    facts->from_count == 1 && facts->from.count > 0 && foreign == NULL;
 	form = sender_judge_form(rules, mode, facts);
@@ -146,6 +166,7 @@ authorize_message(struct session *session)
 	if (facts->is_header_too_large) {
 		/* A second From may be in what wasn't kept. */
 		message->is_author_owned = false;
+		message->owned_authors = NULL;
 		form = verdict_make(
 		    rules->on_bad_from, mode, REASON_HEADERS_TOO_LARGE, NULL);
 	}
@@ -165,7 +186,7 @@ authorize_domain(struct session *session, const char *domain)
 
 	if (!sender_domain_question(domain, &message->arena, &question))
 		return false;
-	evidence.logins = look_up(senders->map, &question);
+	evidence.logins = look_up(session, &question);
 	return sender_owns_domain(
 	    &senders->rules, &message->account, domain, &evidence);
 }

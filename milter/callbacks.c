@@ -96,16 +96,20 @@ macro(SMFICTX *ctx, const char *name)
 	return smfi_getsymval(ctx, space);
 }
 
-static bool
-wants_recipient_replies(struct services *services)
+/* What the configuration of the moment needs of a new connection. */
+static void
+read_wants(
+    struct session *session, bool *recipient_replies_out, bool *changes_out)
 {
-	struct snapshot *snapshot = snapshot_slot_hold(&services->snapshots);
-	bool is_wanted = false;
+	struct snapshot *snapshot =
+	    snapshot_slot_hold(&session->services->snapshots);
+	const struct conf *conf = snapshot->conf;
 
+	*recipient_replies_out = false;
 	for (size_t i = 0; i < CLASS_COUNT; i++)
-		is_wanted |= snapshot->conf->classes[i].max_recipients > 0;
+		*recipient_replies_out |= conf->classes[i].max_recipients > 0;
+	*changes_out = *conf->identity_header != '\0';
 	snapshot_release(&snapshot);
-	return is_wanted;
 }
 
 /* Ask for what is used at each stage; Postfix's and Sendmail's own lists are
@@ -142,9 +146,12 @@ on_negotiate(SMFICTX *ctx, unsigned long actions_offered,
 {
 	/* A reply that isn't needed costs a round trip (design §2). libmilter
 	 * answers in our place where the MTA wants one all the same. */
+	unsigned long actions =
+	    SMFIF_ADDHDRS | SMFIF_QUARANTINE | SMFIF_SETSYMLIST;
 	unsigned long no_replies =
 	    SMFIP_NR_CONN | SMFIP_NR_HDR | SMFIP_NR_EOH | SMFIP_NR_BODY;
 	struct session *session;
+	bool is_changing;
 
 	(void)unused_2;
 	(void)unused_3;
@@ -155,14 +162,17 @@ on_negotiate(SMFICTX *ctx, unsigned long actions_offered,
 		session = make_session(ctx);
 	if (session != NULL) {
 		session->can_hold = (actions_offered & SMFIF_QUARANTINE) != 0;
-		session->replies_to_recipients =
-		    wants_recipient_replies(here.services);
+		read_wants(
+		    session, &session->replies_to_recipients, &is_changing);
+		if (is_changing)
+			actions |= SMFIF_CHGHDRS;
+		session->can_change_fields =
+		    (actions & actions_offered & SMFIF_CHGHDRS) != 0;
 		if (!session->replies_to_recipients)
 			no_replies |= SMFIP_NR_RCPT;
 		if ((actions_offered & SMFIF_SETSYMLIST) != 0)
 			ask_macros(ctx);
-		*actions_out = actions_offered
-		    & (SMFIF_ADDHDRS | SMFIF_QUARANTINE | SMFIF_SETSYMLIST);
+		*actions_out = actions_offered & actions;
 		*steps_out |= steps_offered & (no_replies | SMFIP_HDR_LEADSPC);
 		*steps_out &= ~(unsigned long)SMFIP_SKIP;
 		*out_2 = 0;
@@ -268,11 +278,10 @@ on_rcpt(SMFICTX *ctx, char **arguments)
 	sfsistat status = SMFIS_TEMPFAIL;
 	struct verdict verdict;
 
-	(void)arguments;
 	if (!enter())
 		return status;
-	if (session != NULL) {
-		verdict = judge_recipient(session);
+	if (session != NULL && arguments != NULL && arguments[0] != NULL) {
+		verdict = judge_recipient(session, arguments[0]);
 		status = session->replies_to_recipients
 		    ? actions_answer(ctx, session, &verdict)
 		    : SMFIS_NOREPLY;
@@ -379,7 +388,7 @@ callbacks_register(struct services *services, int fd, struct fault *fault)
 	struct smfiDesc description = {
 		.xxfi_name = name,
 		.xxfi_version = SMFI_VERSION,
-		.xxfi_flags = SMFIF_ADDHDRS,
+		.xxfi_flags = SMFIF_ADDHDRS | SMFIF_CHGHDRS,
 		.xxfi_connect = on_connect,
 		.xxfi_envfrom = on_mail,
 		.xxfi_envrcpt = on_rcpt,

@@ -1,6 +1,6 @@
 #include "milter/charging.h"
 
-#include "milter/io/clock.h"
+#include "milter/remember.h"
 #include "policy/limits.h"
 
 #include <inttypes.h>
@@ -19,6 +19,77 @@ charging_hold_limit(const struct class_conf *class)
 		.per_ms = 24ULL * 3600 * 1000,
 		.action = ACTION_REJECT,
 		.mode = MODE_ENFORCE };
+}
+
+static struct limits_question
+question_of(const struct session *session)
+{
+	const struct message *message = &session->message;
+
+	return (struct limits_question){
+		.set = &message->snapshot->conf->limits,
+		.mode = message->class->mode,
+		.account = &message->account,
+		.facts = &message->facts,
+		.block_mode = message->snapshot->conf->mode,
+		.is_author_owned = message->is_author_owned,
+		.owned_authors = message->owned_authors,
+		.is_sender_owned = message->is_sender_owned,
+		.can_refuse = message->traffic_class != CLASS_LOCAL,
+		.has_limits = message->class->limits,
+	};
+}
+
+/* Limits that came near their max by this message. */
+static void
+tell_warnings(struct session *session)
+{
+	const struct message *message = &session->message;
+
+	if (session->services->is_dry)
+		return;
+	for (size_t i = 0; i < message->charge_count; i++) {
+		const struct charge *charge = &message->charges[i];
+		const struct charge_answer *answer = &message->answers[i];
+		struct log_line *line;
+
+		if (!answer->warns)
+			continue;
+		atomic_fetch_add(
+		    &session->services->metrics->limit_warnings, 1);
+		line =
+		    log_line_begin(session->services->log, LOG_LEVEL_WARNING);
+		log_line_text(line, "event", "limit_warn");
+		log_line_text(line, "id", message->facts.id);
+		log_line_text(line, "limit", charge->limit->name);
+		log_line_text(line, "key", limits_key_name(charge->limit->key));
+		log_line_text(line, "subject", charge->key);
+		log_line_number(line, "used", answer->used + answer->cost);
+		log_line_number(line, "max", answer->max);
+		log_line_end(&line);
+	}
+}
+
+/* Why the administrator blocked it; NULL: he didn't say. */
+static const char *
+receipt_words(struct message *message)
+{
+	return *message->receipt.words != '\0'
+	    ? arena_strdup(&message->arena, message->receipt.words)
+	    : NULL;
+}
+
+/* The store counts a refusal in the step that makes it one. */
+static bool
+was_refusal_counted(const struct message *message)
+{
+	if (message->receipt.is_charged)
+		return false;
+	for (size_t i = 0; i < message->charge_count; i++)
+		if (message->charges[i].is_binding
+		    && message->charges[i].refuses && !message->answers[i].fits)
+			return true;
+	return false;
 }
 
 /* Ask the store; message->charges and what it says of them stay for
@@ -40,8 +111,11 @@ ask(struct session *session, struct charge *charges, size_t count,
 	}
 	if (store_charge(session->services->store, charges, count,
 		session->services->is_dry, message->answers, &message->receipt,
-		fault))
+		fault)) {
+		message->is_refusal_counted = was_refusal_counted(message);
+		tell_warnings(session);
 		return true;
+	}
 	message->charge_count = 0;
 	atomic_fetch_add(&session->services->metrics->store_faults, 1);
 	return false;
@@ -66,55 +140,19 @@ no_memory(void)
 	return verdict_make(ACTION_TEMPFAIL, MODE_ENFORCE, REASON_MEMORY, NULL);
 }
 
-/* Remember who has no room left for even one more. Only class local never
- * refuses at MAIL, and so has no use for it. */
-static void
-remember(struct session *session, const struct limit *limit, uint64_t one_at_ms)
-{
-	struct message *message = &session->message;
-	uint64_t now_ms = message->receipt.now_ms;
-
-	if (session->services->is_dry || message->traffic_class == CLASS_LOCAL
-	    || message->class->mode == MODE_OBSERVE
-	    || limit->mode == MODE_OBSERVE || limit->key != LIMIT_KEY_ACCOUNT
-	    || limit->action < ACTION_TEMPFAIL || one_at_ms <= now_ms
-	    || one_at_ms == UINT64_MAX)
-		return;
-	refusals_add(session->services->refusals, message->account.name,
-	    limit->name, clock_monotonic_ms() + (one_at_ms - now_ms));
-}
-
-static void
-remember_refused(struct session *session, const struct verdict *verdict)
-{
-	const struct message *message = &session->message;
-
-	if (verdict->action < ACTION_TEMPFAIL)
-		return;
-	for (size_t i = 0; i < message->charge_count; i++)
-		if (message->charges[i].limit == verdict->limit)
-			remember(session, verdict->limit,
-			    message->answers[i].one_at_ms);
-}
-
 struct verdict
 charging_charge(struct session *session)
 {
 	struct message *message = &session->message;
+	struct limits_question question = question_of(session);
 	enum mode mode = message->class->mode;
 	struct charge *charges;
 	struct verdict verdict;
 	struct fault fault;
 	size_t count;
 
-	if (!message->class->limits)
-		return verdict_accept();
-	if (!limits_charges(&message->snapshot->conf->limits, mode,
-		&message->account, &message->facts, message->is_author_owned,
-		&message->arena, &charges, &count))
+	if (!limits_charges(&question, &message->arena, &charges, &count))
 		return no_memory();
-	if (count == 0)
-		return verdict_accept();
 	if (count > STORE_CHARGES) {
 		verdict =
 		    verdict_make(ACTION_REJECT, mode, REASON_BAD_FROM, NULL);
@@ -125,7 +163,10 @@ charging_charge(struct session *session)
 		return store_away(session, &fault);
 	verdict = limits_judge(
 	    charges, message->answers, count, mode, message->receipt.now_ms);
-	remember_refused(session, &verdict);
+	if (verdict.reason == REASON_BLOCKED)
+		verdict.detail = receipt_words(message);
+	if (!verdict_leaves(&verdict))
+		remember_charges(session);
 	return verdict;
 }
 
@@ -137,14 +178,13 @@ held_charges(
     struct session *session, struct charge **charges_out, size_t *count_out)
 {
 	struct message *message = &session->message;
+	struct limits_question question = question_of(session);
 	bool is_local = message->traffic_class == CLASS_LOCAL;
 	struct charge *charges;
 	struct charge *all;
 	size_t count;
 
-	if (!limits_charges(&message->snapshot->conf->limits,
-		message->class->mode, &message->account, &message->facts,
-		message->is_author_owned, &message->arena, &charges, &count))
+	if (!limits_charges(&question, &message->arena, &charges, &count))
 		return false;
 	all = arena_alloc(&message->arena, (count + 1) * sizeof(*all));
 	if (all == NULL)
@@ -214,22 +254,22 @@ void
 charging_refusal(struct session *session)
 {
 	struct message *message = &session->message;
+	struct limits_question question = question_of(session);
 	struct charge *charges;
 	struct fault fault;
 	size_t count;
 
+	/* What the store itself didn't let pass it has counted already. */
 	if (!message->class->limits || session->services->is_dry
-	    || !limits_refusal_charges(&message->snapshot->conf->limits,
-		&message->account, &message->facts, message->is_author_owned,
-		&message->arena, &charges, &count)
+	    || message->is_refusal_counted
+	    || !limits_refusal_charges(
+		&question, &message->arena, &charges, &count)
 	    || count == 0 || count > STORE_CHARGES
 	    || !ask(session, charges, count, &fault))
 		return;
 	/* This charge is due: the message is refused. */
 	message->receipt.is_charged = false;
-	for (size_t i = 0; i < count; i++)
-		remember(
-		    session, charges[i].limit, message->answers[i].one_at_ms);
+	remember_charges(session);
 }
 
 void
@@ -246,38 +286,4 @@ charging_take_back(struct session *session)
 	/* A store that can't give back counts too much, never too little. */
 	(void)store_refund(session->services->store, message->charges,
 	    message->answers, message->charge_count, &message->receipt, &fault);
-}
-
-static const struct limit *
-find_limit(const struct limit_set *limits, const char *name)
-{
-	for (size_t i = 0; i < limits->count; i++)
-		if (strcmp(limits->limits[i].name, name) == 0)
-			return &limits->limits[i];
-	return NULL;
-}
-
-struct verdict
-charging_remembered(struct session *session)
-{
-	struct message *message = &session->message;
-	uint64_t now_ms = clock_monotonic_ms();
-	char name[LIMIT_NAME_OCTETS + 1];
-	const struct limit *limit;
-	struct verdict verdict;
-	uint64_t until_ms;
-
-	if (message->traffic_class == CLASS_LOCAL || !message->class->limits
-	    || !refusals_find(session->services->refusals,
-		message->account.name, now_ms, name, &until_ms))
-		return verdict_accept();
-	limit = find_limit(&message->snapshot->conf->limits, name);
-	if (limit == NULL || limit->action < ACTION_TEMPFAIL
-	    || limit->mode == MODE_OBSERVE)
-		return verdict_accept();
-	verdict = verdict_make(limit->action, message->class->mode,
-	    REASON_LIMIT, message->account.name);
-	verdict.limit = limit;
-	verdict.retry_after_ms = until_ms - now_ms;
-	return verdict;
 }

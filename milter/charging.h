@@ -1,5 +1,5 @@
-/* charging: asks the store what policy/limits says a message costs, remembers
- * who is over a limit, and gives back what wasn't due (design §6). */
+/* charging: asks the store what policy/limits says a message costs, and gives
+ * back what wasn't due (design §6). */
 #ifndef MILTER_CHARGING_H
 #define MILTER_CHARGING_H
 
@@ -20,10 +20,6 @@ void charging_refusal(struct session *session);
 
 /* Give back what was charged, if anything. */
 void charging_take_back(struct session *session);
-
-/* Is the message's account remembered to be over a limit? The verdict then
- * refuses. */
-struct verdict charging_remembered(struct session *session);
 
 /* The limit that hold_max of a class stands for, as the store knows it. */
 struct limit charging_hold_limit(const struct class_conf *class);

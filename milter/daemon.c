@@ -4,9 +4,8 @@
 #include "milter/control.h"
 #include "milter/io/clock.h"
 #include "milter/io/store_guard.h"
-#include "milter/io/store_lmdb.h"
-#include "milter/io/store_memory.h"
 #include "milter/signals.h"
+#include "milter/stores.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -18,11 +17,14 @@
 #include <unistd.h>
 
 enum {
-	REFUSALS = 100000,   /* accounts remembered to be over a limit */
-	KEY_DOMAINS = 4096,  /* domains whose keys are kept ready */
-	LOCAL_KEYS = 100000, /* counts kept while the store is away */
-	STORE_RETRY_MS = 5000,
-	TEND_MS = 1000,
+	REFUSALS = 100000,    /* accounts remembered to be over a limit */
+	KEY_DOMAINS = 4096,   /* domains whose keys are kept ready */
+	MAP_ANSWERS = 100000, /* of maps that aren't files, kept for a while */
+	FILE_RETRY_MS = 5000,
+	REDIS_RETRY_MS = 1000,
+	EPOCH_MS =
+	    500, /* what was said on another host holds within a second */
+	TEND_EVERY = 2, /* of these */
 };
 
 static struct store *
@@ -30,8 +32,7 @@ open_store(void *context, struct fault *notice_out, struct fault *fault)
 {
 	const struct daemon *daemon = context;
 
-	return store_lmdb_open(
-	    daemon->store_path, daemon->store_size_bytes, notice_out, fault);
+	return stores_open(daemon->store_conf, notice_out, fault);
 }
 
 static void
@@ -39,9 +40,51 @@ on_store_change(void *context, bool is_up, const char *words)
 {
 	struct daemon *daemon = context;
 
+	if (!is_up)
+		atomic_fetch_add(&daemon->metrics.store_faults, 1);
 	log_event(daemon->services.log,
 	    is_up ? LOG_LEVEL_WARNING : LOG_LEVEL_ERROR,
 	    is_up ? "store_up" : "store_away", "%s", words);
+}
+
+static struct store *
+open_record(void *context, struct fault *notice_out, struct fault *fault)
+{
+	const struct daemon *daemon = context;
+
+	return stores_open_record(daemon->store_conf, notice_out, fault);
+}
+
+static void
+on_record_change(void *context, bool is_up, const char *words)
+{
+	struct daemon *daemon = context;
+
+	log_event(daemon->services.log, LOG_LEVEL_WARNING,
+	    is_up ? "store_record_up" : "store_record_away", "%s", words);
+}
+
+/* What counts while the store is away. Beside Redis it is a file, so that a
+ * restart forgets nothing; where that fails too there is memory left. */
+static struct store *
+open_local(struct daemon *daemon, const struct conf *conf, struct fault *fault)
+{
+	const struct guard_rules rules = {
+		.has_local = true,
+		.local_share = 100,
+		.retry_ms = FILE_RETRY_MS,
+		.on_change = on_record_change,
+		.on_change_context = daemon,
+	};
+	struct store *memory = stores_open_memory(fault);
+	struct store *local;
+
+	if (memory == NULL || conf->store.backend != STORE_REDIS)
+		return memory;
+	local = store_guard_open(open_record, daemon, memory, &rules);
+	if (local == NULL)
+		fault_memory(fault);
+	return local;
 }
 
 static bool
@@ -49,18 +92,18 @@ open_guard(struct daemon *daemon, const struct conf *conf, struct fault *fault)
 {
 	struct guard_rules rules = {
 		.has_local = conf->store.on_failure == ON_FAILURE_LOCAL,
-		.retry_ms = STORE_RETRY_MS,
+		.local_share = conf->store.local_share,
+		.retry_ms = conf->store.backend == STORE_REDIS ? REDIS_RETRY_MS
+							       : FILE_RETRY_MS,
 		.on_change = on_store_change,
 		.on_change_context = daemon,
 	};
 	struct store *local = NULL;
 
 	if (rules.has_local) {
-		local = store_memory_open(LOCAL_KEYS, NULL, NULL);
-		if (local == NULL) {
-			fault_memory(fault);
+		local = open_local(daemon, conf, fault);
+		if (local == NULL)
 			return false;
-		}
 	}
 	daemon->services.store =
 	    store_guard_open(open_store, daemon, local, &rules);
@@ -85,6 +128,8 @@ open_privileged(
 {
 	struct identity *identity = &daemon->identity;
 
+	if (!stores_check(conf, fault))
+		return false;
 	if (!listen_find_user(conf->user, identity, fault)) {
 		fault_prefix(fault, "%s: ", conf_where(conf, "", "user"));
 		return false;
@@ -126,11 +171,13 @@ open_services(struct daemon *daemon, struct conf *conf, struct fault *fault)
 	services->keys = keys_open(KEY_DOMAINS);
 	services->gate = gate_open(conf->max_busy);
 	daemon->file = strdup(conf->file);
-	daemon->store_path = strdup(conf->store.path);
-	daemon->store_size_bytes = conf->store.size_bytes;
+	daemon->store_conf = conf_hold(conf);
+	if (!stores_open_pool(conf, &daemon->map_pool, fault))
+		return false;
+	services->tables = tables_open(MAP_ANSWERS, daemon->map_pool);
 	if (services->refusals == NULL || services->keys == NULL
 	    || services->gate == NULL || daemon->file == NULL
-	    || daemon->store_path == NULL) {
+	    || services->tables == NULL) {
 		fault_memory(fault);
 		return false;
 	}
@@ -219,6 +266,14 @@ serve_control(void *context)
 	return NULL;
 }
 
+static void
+tend_services(struct daemon *daemon)
+{
+	store_tend(daemon->services.store);
+	if (daemon->map_pool != NULL)
+		redis_pool_tend(daemon->map_pool);
+}
+
 static void *
 tend(void *context)
 {
@@ -228,9 +283,10 @@ tend(void *context)
 	uint64_t epoch;
 
 	(void)store_epoch(services->store, &known, NULL);
-	while (!atomic_load(&daemon->is_ending)) {
-		(void)poll(NULL, 0, TEND_MS);
-		store_tend(services->store);
+	for (unsigned round = 1; !atomic_load(&daemon->is_ending); round++) {
+		(void)poll(NULL, 0, EPOCH_MS);
+		if (round % TEND_EVERY == 0)
+			tend_services(daemon);
 		if (store_epoch(services->store, &epoch, NULL)
 		    && epoch != known) {
 			refusals_clear(services->refusals);
@@ -372,10 +428,28 @@ daemon_close(struct daemon *daemon)
 	refusals_close(&services->refusals);
 	gate_close(&services->gate);
 	log_close(&services->log);
+	tables_close(&services->tables);
+	redis_pool_close(&daemon->map_pool);
+	conf_release(&daemon->store_conf);
 	free(daemon->file);
-	free(daemon->store_path);
-	daemon->file = daemon->store_path = NULL;
+	daemon->file = NULL;
 	pthread_mutex_destroy(&daemon->reloading);
+}
+
+static bool
+is_other_store(const struct store_conf *next, const struct store_conf *now)
+{
+	const char *next_url = next->url != NULL ? next->url->shown : "";
+	const char *now_url = now->url != NULL ? now->url->shown : "";
+
+	return next->backend != now->backend || strcmp(next_url, now_url) != 0
+	    || strcmp(next->path, now->path) != 0
+	    || strcmp(next->prefix, now->prefix) != 0
+	    || strcmp(next->password_file, now->password_file) != 0
+	    || next->size_bytes != now->size_bytes
+	    || next->timeout_ms != now->timeout_ms
+	    || next->local_share != now->local_share
+	    || next->on_failure != now->on_failure;
 }
 
 /* Some things are begun with, and stay. */
@@ -391,9 +465,7 @@ warn_unchanged(struct daemon *daemon, const struct conf *conf)
 	    || strcmp(conf->user, now->user) != 0
 	    || conf->socket_mode != now->socket_mode
 	    || strcmp(conf->socket_group, now->socket_group) != 0
-	    || strcmp(conf->store.path, now->store.path) != 0
-	    || conf->store.size_bytes != now->store.size_bytes
-	    || conf->store.on_failure != now->store.on_failure)
+	    || is_other_store(&conf->store, &daemon->store_conf->store))
 		log_event(daemon->services.log, LOG_LEVEL_WARNING, "reload",
 		    "listen, control, user, socket_* and store take effect at "
 		    "a restart");
@@ -405,8 +477,12 @@ static bool
 swap(struct daemon *daemon, struct conf *conf, struct fault *fault)
 {
 	struct services *services = &daemon->services;
-	struct snapshot *next = snapshot_open(conf, fault);
+	struct snapshot *next = NULL;
 
+	if (stores_check(conf, fault))
+		next = snapshot_open(conf, fault);
+	else
+		conf_release(&conf);
 	if (next == NULL)
 		return false;
 	if (!log_reopen(services->log, &conf->log, fault)) {
@@ -419,6 +495,7 @@ swap(struct daemon *daemon, struct conf *conf, struct fault *fault)
 	gate_resize(services->gate, conf->max_busy);
 	snapshot_slot_swap(&services->snapshots, next);
 	refusals_clear(services->refusals);
+	tables_forget(services->tables);
 	atomic_store(&daemon->loaded_s, clock_unix_s());
 	return true;
 }

@@ -26,9 +26,9 @@ struct daemon {
 	char *file; /* of the configuration; absolute */
 	struct identity identity;
 
-	/* What a reload can't change; what began stays. */
-	char *store_path;
-	uint64_t store_size_bytes;
+	/* What the store is opened by: a reload can't change that. */
+	struct conf *store_conf;
+	struct redis_pool *map_pool; /* NULL: no store.url */
 
 	pthread_mutex_t reloading;
 	uint64_t started_us;

@@ -2,9 +2,11 @@
 
 #include "milter/authorize.h"
 #include "milter/charging.h"
+#include "milter/identify.h"
 #include "milter/io/clock.h"
-#include "milter/io/uid.h"
+#include "milter/remember.h"
 #include "milter/signatures.h"
+#include "policy/recipients.h"
 
 #include <inttypes.h>
 #include <string.h>
@@ -12,60 +14,6 @@
 /* How long a message waits for a place among max_busy: long enough for a
  * burst to pass, short enough that a client never notices. */
 enum { GATE_WAIT_MS = 2000 };
-
-/* Is the MTA on this host for sure? A port of loopback can be reached from
- * here only. */
-static bool
-is_mta_here(const char *listen)
-{
-	const char *at = strchr(listen, '@');
-	struct address address;
-
-	if (strncmp(listen, "inet", 4) != 0)
-		return true;
-	return at != NULL
-	    && (strcmp(at + 1, "localhost") == 0
-		|| (network_address(at + 1, &address)
-		    && network_is_loopback(&address)));
-}
-
-/* Who owns the client's socket can be known only where the MTA is on this
- * host, and is asked once a connection, when an account may depend on it. */
-static void
-ask_uid(struct session *session)
-{
-	const struct conf *conf = session->message.snapshot->conf;
-	struct connection_facts *facts = &session->facts;
-	bool is_wanted = false;
-	struct fault fault;
-
-	for (size_t i = 0; i < conf->accounts.identify_count; i++)
-		is_wanted |= conf->accounts.identify[i] == ACCOUNT_UID;
-	if (!is_wanted || session->is_uid_asked || facts->client_port == 0
-	    || !network_is_loopback(&facts->client)
-	    || session->message.facts.login != NULL
-	    || !is_mta_here(conf->listen))
-		return;
-	session->is_uid_asked = true;
-	if (!uid_of_client(&facts->client, facts->client_port, &facts->daemon,
-		facts->daemon_port, &facts->has_uid, &facts->uid, &fault))
-		log_event(session->services->log, LOG_LEVEL_WARNING,
-		    "uid_unknown", "%s", fault.words);
-}
-
-static bool
-identify(struct session *session)
-{
-	struct message *message = &session->message;
-	const struct conf *conf = message->snapshot->conf;
-	struct account_rules rules = conf->accounts;
-
-	message->class = &conf->classes[message->traffic_class];
-	rules.trust_envelope = message->class->trust_envelope;
-	rules.default_domain = message->class->senders.rules.default_domain;
-	return account_identify(&rules, &message->facts, message->traffic_class,
-	    &message->arena, &message->account);
-}
 
 static struct verdict
 judge_listener(
@@ -112,27 +60,30 @@ judge_account(const struct message *message)
 	return verdict;
 }
 
+/* What can't be looked up is told once for a message; where mail is to wait
+ * for the store it waits for that too. */
+static struct verdict
+judge_maps(const struct message *message)
+{
+	struct verdict verdict = verdict_accept();
+
+	if (message->map_fault == NULL)
+		return verdict;
+	verdict.reason = REASON_STORE_AWAY;
+	if (message->snapshot->conf->store.on_failure == ON_FAILURE_TEMPFAIL)
+		verdict = verdict_make(ACTION_TEMPFAIL, message->class->mode,
+		    REASON_STORE_AWAY, NULL);
+	verdict.detail = message->map_fault;
+	return verdict;
+}
+
 static struct verdict
 decide_mail(struct session *session)
 {
 	struct message *message = &session->message;
-	const struct conf *conf = message->snapshot->conf;
-	const struct listener_conf *listener;
 	struct verdict verdict;
 
-	/* What sendmail(1) hands in came through no listener, though Postfix
-	 * gives it a {daemon_name} that one may be called by. */
-	if (!account_is_local_submission(&session->facts))
-		message->listener = conf_listener(conf, &session->facts);
-	listener = message->listener;
-
-	message->account.name = ""; /* until it is found out */
-	ask_uid(session);
-	message->traffic_class = account_class(&message->facts,
-	    listener != NULL && listener->has_class ? &listener->traffic_class
-						    : NULL,
-	    conf->relay_networks, conf->relay_network_count);
-	if (!identify(session))
+	if (!identify_message(session))
 		return no_memory(message);
 	if (atomic_load(&session->services->is_stopping)
 	    && message->traffic_class != CLASS_LOCAL
@@ -142,12 +93,12 @@ decide_mail(struct session *session)
 	/* What sendmail(1) hands in is never refused before its end. */
 	if (message->traffic_class == CLASS_LOCAL)
 		return verdict_accept();
-	verdict = judge_listener(message, listener);
+	verdict = judge_listener(message, message->listener);
 	if (message->traffic_class == CLASS_INBOUND)
 		return verdict;
 	verdict = verdict_worse(verdict, judge_account(message));
 	if (verdict_leaves(&verdict))
-		verdict = verdict_worse(verdict, charging_remembered(session));
+		verdict = verdict_worse(verdict, remember_judge(session));
 	return verdict;
 }
 
@@ -177,8 +128,21 @@ judge_recipient_count(struct message *message)
 	return verdict;
 }
 
+/* One that can't be noted, for want of memory, is a new one. */
+static void
+note_recipient(struct message *message, const char *path)
+{
+	uint64_t digest;
+
+	if (message->snapshot->conf->limits.counts_new
+	    && message->traffic_class != CLASS_INBOUND
+	    && message->facts.recipients_kept < FACTS_RECIPIENTS
+	    && recipients_digest(path, &message->arena, &digest))
+		(void)recipients_add(&message->facts, &message->arena, digest);
+}
+
 struct verdict
-judge_recipient(struct session *session)
+judge_recipient(struct session *session, const char *path)
 {
 	struct message *message = &session->message;
 	struct verdict verdict;
@@ -186,12 +150,15 @@ judge_recipient(struct session *session)
 	if (!session->has_message)
 		return verdict_accept();
 	message->facts.recipient_count++;
+	note_recipient(message, path);
 	verdict = judge_recipient_count(message);
 	if (!session->replies_to_recipients
 	    || message->traffic_class == CLASS_LOCAL
 	    || verdict_leaves(&verdict))
 		return verdict_accept();
 	message->facts.recipient_count--;
+	if (message->facts.recipients_kept > message->facts.recipient_count)
+		message->facts.recipients_kept--;
 	message->refused_recipients++;
 	return verdict;
 }
@@ -215,7 +182,13 @@ judge_headers(struct session *session)
 
 	if (!session->has_message || message->traffic_class == CLASS_INBOUND)
 		return;
-	if (authorize_message(session)) {
+	if (identify_by_header(session) && authorize_message(session)) {
+		/* It is known only now who is to be remembered. */
+		if (message->awaits_header) {
+			message->awaits_header = false;
+			message->verdict = verdict_worse(
+			    message->verdict, remember_judge(session));
+		}
 		/* What class local holds is signed too. */
 		verdict = localise(
 		    message, message->verdict, message->is_envelope_ours);
@@ -225,6 +198,8 @@ judge_headers(struct session *session)
 		message->verdict = no_memory(message);
 	}
 	message->verdict = verdict_worse(earlier, message->verdict);
+	message->verdict = verdict_worse(message->verdict,
+	    verdict_worse(judge_account(message), judge_maps(message)));
 	message->work_us += clock_monotonic_us() - begun_us;
 }
 

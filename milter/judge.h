@@ -8,12 +8,14 @@
 #include "policy/verdict.h"
 
 /* At MAIL: class, listener, account; AUTH or TLS missing, an account known to
- * be over its limit. Waits for nothing but (once a connection, on loopback)
- * the kernel. A verdict that refuses ends the message. */
+ * be over its limit or blocked. Waits for nothing but the kernel (once a
+ * connection, on loopback) and accounts.map, where that isn't a file read with
+ * the configuration. A verdict that refuses ends the message. */
 struct verdict judge_mail(struct session *session);
 
-/* At RCPT: counts it. A refusal is of this recipient alone. */
-struct verdict judge_recipient(struct session *session);
+/* At RCPT, with its argument: counts it. A refusal is of this recipient
+ * alone. */
+struct verdict judge_recipient(struct session *session, const char *path);
 
 /* At the end of the header: whose is From, and which keys may sign. What it
  * finds is kept for judge_message(). */

@@ -3,6 +3,7 @@
 #include "milter/daemon.h"
 #include "milter/io/keys.h"
 #include "milter/listen.h"
+#include "milter/stores.h"
 
 #include <getopt.h>
 #include <stdio.h>
@@ -105,6 +106,21 @@ is_log_writable(const struct conf *conf)
 	return is_writable;
 }
 
+/* A password that others can read, a host without an address. */
+static bool
+is_store_in_order(const struct conf *conf)
+{
+	struct redis_pool *pool = NULL;
+	struct fault fault;
+	bool is_good = stores_open_pool(conf, &pool, &fault);
+
+	if (!is_good)
+		fprintf(stderr, "%s: %s\n", conf_where(conf, "store", "url"),
+		    fault.words);
+	redis_pool_close(&pool);
+	return is_good;
+}
+
 /* The keys are checked as the user that will read them. */
 static bool
 check_keys(const struct conf *conf, size_t most)
@@ -126,7 +142,7 @@ check_keys(const struct conf *conf, size_t most)
 		return false;
 	}
 	if (geteuid() != 0)
-		return is_log_writable(conf)
+		return is_log_writable(conf) && is_store_in_order(conf)
 		    && check_directories(conf, most) == 0;
 	child = fork();
 	if (child == 0) {
@@ -135,6 +151,7 @@ check_keys(const struct conf *conf, size_t most)
 			_exit(EXIT_USAGE);
 		}
 		_exit(is_readable(conf) && is_log_writable(conf)
+			    && is_store_in_order(conf)
 			    && check_directories(conf, most) == 0
 			? EXIT_DONE
 			: EXIT_USAGE);
@@ -148,11 +165,17 @@ read_conf(const char *file, bool is_test)
 {
 	struct conf_errors errors = { NULL, 0 };
 	struct conf *conf = conf_read(file, &errors);
+	struct fault fault;
 
 	print_errors(&errors);
 	conf_errors_clear(&errors);
 	if (conf == NULL)
 		return NULL;
+	if (!stores_check(conf, &fault)) {
+		fprintf(stderr, "%s\n", fault.words);
+		conf_release(&conf);
+		return NULL;
+	}
 	for (size_t i = 0; is_test && i < conf->warning_count; i++)
 		fprintf(stderr, "warning: %s\n", conf->warnings[i]);
 	if (!check_keys(conf, is_test ? SIZE_MAX : KEYS_AT_START))

@@ -157,6 +157,27 @@ session_is_from(const char *name)
 	return text_equal_case(trimmed, "From");
 }
 
+/* Only exactly so called: what an MTA may not find when it is told to remove
+ * the field, because of a blank before the colon, is believed by nobody. */
+static bool
+is_identity(const struct message *message, const char *name)
+{
+	const char *header = message->snapshot->conf->identity_header;
+
+	return *header != '\0' && text_equal_case(name, header);
+}
+
+/* It is removed from the message, and so no part of what is judged or
+ * signed. */
+static bool
+note_identity(struct message *message, const char *value)
+{
+	if (message->facts.identity_count++ > 0)
+		return true;
+	message->identity_value = arena_strdup(&message->arena, value);
+	return message->identity_value != NULL;
+}
+
 bool
 session_add_header(struct session *session, const char *name, const char *value)
 {
@@ -171,6 +192,8 @@ session_add_header(struct session *session, const char *name, const char *value)
 		return true;
 	facts->size_bytes += bytes;
 	facts->header_count++;
+	if (is_identity(message, name))
+		return note_identity(message, value);
 	if (session_is_from(name))
 		facts->from_count++;
 	if (message->traffic_class == CLASS_INBOUND)

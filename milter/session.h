@@ -6,12 +6,13 @@
  *               the client is (session_connect)
  *   callbacks   on_mail() calls session_begin_message(): an arena, the
  *               snapshot of the configuration it will be judged by, the facts
- *   judge       judge_mail() finds class, listener and account, and refuses
- *               whom it must, without asking the store
+ *   judge       judge_mail() has identify find class, listener and account,
+ *               and refuses whom it must, without asking the store
  *   callbacks   on_rcpt() calls judge_recipient(): counted, perhaps 452
  *   callbacks   on_header() calls session_add_header(): kept in the arena
- *   judge       judge_headers(), at the end of the header: authorize reads
- *               From and asks whose it is; signatures finds the keys that may
+ *   judge       judge_headers(), at the end of the header: identify believes
+ *               a trusted host's identity_header; authorize reads From and
+ *               asks whose it is; signatures finds the keys that may
  *               sign and starts hashing
  *   judge       judge_body(): each piece goes through the hashes and is gone
  *   judge       judge_message(), at the end of the message: the verdict on
@@ -34,6 +35,7 @@
 #include "milter/io/refusals.h"
 #include "milter/io/signer.h"
 #include "milter/io/store.h"
+#include "milter/io/tables.h"
 #include "milter/snapshot.h"
 #include "policy/arena.h"
 #include "policy/facts.h"
@@ -50,6 +52,7 @@ struct services {
 	struct store *store;
 	struct refusals *refusals;
 	struct keys *keys;
+	struct tables *tables;
 	struct gate *gate;
 	struct metrics *metrics;
 	atomic_bool is_stopping; /* take no new messages */
@@ -66,10 +69,17 @@ struct message {
 	enum traffic_class traffic_class;
 	const struct class_conf *class;
 	struct account account;
+	const char *map_fault; /* what is wrong with accounts.map or
+				  senders.map; NULL: nothing */
+	bool awaits_header; /* a trusted client's identity_header may still name
+			       another account */
+	const char *identity_value; /* of the first identity_header field */
 
-	struct verdict verdict; /* so far */
-	bool is_author_owned;   /* every author address is the account's */
-	bool is_envelope_ours;  /* a bounce would stay with us */
+	struct verdict verdict;    /* so far */
+	bool is_author_owned;      /* every author address is the account's */
+	const bool *owned_authors; /* which are; NULL: as is_author_owned */
+	bool is_sender_owned;      /* the envelope sender is the account's */
+	bool is_envelope_ours;     /* a bounce would stay with us */
 	uint64_t refused_recipients;
 
 	const struct key_ring *ring; /* lent by keys; NULL: nothing to sign */
@@ -82,6 +92,7 @@ struct message {
 	struct charge *charges;
 	struct charge_answer *answers;
 	size_t charge_count;
+	bool is_refusal_counted;      /* in the step that refused it */
 	struct store_receipt receipt; /* is_charged: has to be given back if
 					 the message doesn't leave */
 	uint64_t work_us;             /* time spent judging */
@@ -99,6 +110,7 @@ struct session {
 
 	bool replies_to_recipients; /* negotiated with the MTA */
 	bool can_hold;              /* the MTA knows quarantine */
+	bool can_change_fields;     /* the MTA lets fields be removed */
 	bool adds_leading_space;    /* the MTA strips it from header values */
 
 	struct session *previous, *next; /* registry, see callbacks.c */

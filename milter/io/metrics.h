@@ -15,6 +15,7 @@ struct metrics {
 	atomic_ullong signatures;
 	atomic_ullong unsigned_messages; /* left without one; not inbound */
 	atomic_ullong store_faults;
+	atomic_ullong limit_warnings;
 	atomic_ullong key_faults;
 	atomic_ullong reloads;
 	atomic_ullong reload_failures;
