@@ -1,15 +1,17 @@
 #include "milter/ctl/ctl.h"
 
 #include "milter/ctl/client.h"
-#include "milter/io/store_lmdb.h"
-#include "milter/io/store_memory.h"
 #include "milter/listen.h"
+#include "milter/stores.h"
+#include "policy/text.h"
 
-#include <errno.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
+
+enum { LETTERS_BYTES = 32 };
 
 static void
 print_usage(const struct ctl *ctl, FILE *out)
@@ -30,12 +32,28 @@ ctl_usage(const struct ctl *ctl, const char *words)
 	return CTL_USAGE;
 }
 
+/* The letters that options have: all have -c, few commands one of their own. */
+static void
+find_letters(const struct option *options, struct text *letters)
+{
+	text_add(letters, "c:");
+	for (; options->name != NULL; options++)
+		if (options->val > ' ' && options->val < 128
+		    && strchr("cjh", options->val) == NULL)
+			text_addf(letters, "%c%s", options->val,
+			    options->has_arg == required_argument ? ":" : "");
+}
+
 int
 ctl_option(struct ctl *ctl, int argc, char **argv, const struct option *options)
 {
+	char space[LETTERS_BYTES];
+	struct text letters;
 	int option;
 
-	while ((option = getopt_long(argc, argv, "c:", options, NULL)) != -1) {
+	text_init(&letters, space, sizeof(space));
+	find_letters(options, &letters);
+	while ((option = getopt_long(argc, argv, space, options, NULL)) != -1) {
 		if (option == 'c') {
 			ctl->file = optarg;
 		} else if (option == 'j') {
@@ -117,32 +135,14 @@ ctl_become(const struct ctl *ctl, struct fault *fault)
 	return false;
 }
 
-/* Where the daemon hasn't run yet nothing has been counted, which is no
- * fault. Only that a file is missing makes sure of it. */
-static bool
-is_there(const char *directory)
-{
-	bool is_missing = false;
-	char *path;
-
-	if (asprintf(&path, "%s/limits.mdb", directory) < 0)
-		return true;
-	if (access(path, F_OK) != 0)
-		is_missing = errno == ENOENT;
-	free(path);
-	return !is_missing;
-}
-
 struct store *
 ctl_store(const struct ctl *ctl, struct fault *fault)
 {
-	const char *directory = ctl->conf->store.path;
-	struct store *store;
+	const struct sigaction ignore = { .sa_handler = SIG_IGN };
 
-	if (is_there(directory))
-		return store_lmdb_open_existing(directory, fault);
-	store = store_memory_open(1, NULL, NULL);
-	if (store == NULL)
-		fault_memory(fault);
-	return store;
+	/* A server that hangs up is a fault, not a signal; without TLS that is
+	 * seen to at each send. */
+	if (ctl->conf->store.url != NULL && ctl->conf->store.url->is_tls)
+		(void)sigaction(SIGPIPE, &ignore, NULL);
+	return stores_open_existing(ctl->conf, fault);
 }

@@ -49,9 +49,10 @@ struct ctl {
 		"help", no_argument, NULL, 'h'      \
 	}
 
-/* The next option of the subcommand itself, as getopt_long(3) gives it; -1 at
- * the end, with optind at the first argument. If ctl->is_over then, the
- * subcommand is to end with ctl->status: wrong usage, or help was asked for. */
+/* The next option of the subcommand itself, as getopt_long(3) gives it (an
+ * option whose value is a letter has that letter too, "-n"); -1 at the end,
+ * with optind at the first argument. If ctl->is_over then, the subcommand is to
+ * end with ctl->status: wrong usage, or help was asked for. */
 int ctl_option(
     struct ctl *ctl, int argc, char **argv, const struct option *options);
 
@@ -84,9 +85,18 @@ bool ctl_become(const struct ctl *ctl, struct fault *fault);
  * is none yet, an empty one. The caller's to close. NULL with words. */
 struct store *ctl_store(const struct ctl *ctl, struct fault *fault);
 
-/* posternctl limits show, limits reset. */
+/* posternctl limits show, limits set, limits reset. */
 int ctl_limits_show(struct ctl *ctl, int argc, char **argv);
+int ctl_limits_set(struct ctl *ctl, int argc, char **argv);
 int ctl_limits_reset(struct ctl *ctl, int argc, char **argv);
+
+/* posternctl top. */
+int ctl_top(struct ctl *ctl, int argc, char **argv);
+
+/* posternctl block, unblock, blocked. */
+int ctl_block(struct ctl *ctl, int argc, char **argv);
+int ctl_unblock(struct ctl *ctl, int argc, char **argv);
+int ctl_blocked(struct ctl *ctl, int argc, char **argv);
 
 /* posternctl status, reload. */
 int ctl_status(struct ctl *ctl, int argc, char **argv);

@@ -3,6 +3,7 @@
 #include "milter/ctl/ctl.h"
 #include "milter/ctl/mail.h"
 #include "milter/judge.h"
+#include "milter/stores.h"
 #include "policy/text.h"
 
 #include <stdio.h>
@@ -13,6 +14,7 @@ enum {
 	/* Header fields that are read before the author is known. */
 	HELD_BYTES = 2 * SESSION_HEADER_BYTES,
 	ARENA_BYTES = 4 * HELD_BYTES,
+	MAP_ANSWERS = 100,
 	KEY_DOMAINS = 16,
 	HOST_BYTES = 256,
 	/* Any port but 0, which means sendmail(1). */
@@ -31,6 +33,7 @@ struct held_field {
 /* A run: what was asked, and what it takes to answer. */
 struct run {
 	struct ctl *ctl;
+	struct redis_pool *map_pool;
 	const char *login;
 	const char *client;
 	const char *port;
@@ -38,7 +41,8 @@ struct run {
 	const char *listener;
 	const char *host;
 	const char *mail_from;
-	size_t recipients;
+	const char **recipients; /* room for all arguments */
+	size_t recipient_count;
 	bool is_tls;
 
 	struct connect_event connect;
@@ -87,7 +91,7 @@ take_option(struct run *run, int option)
 	else if (option == OPTION_MAIL_FROM)
 		run->mail_from = optarg;
 	else if (option == OPTION_RCPT)
-		run->recipients++;
+		run->recipients[run->recipient_count++] = optarg;
 }
 
 static bool
@@ -115,6 +119,10 @@ read_arguments(struct run *run, int argc, char **argv)
 	};
 	int option;
 
+	run->recipients =
+	    arena_alloc(&run->arena, (size_t)argc * sizeof(*run->recipients));
+	if (run->recipients == NULL)
+		return refuse(run, "too many arguments");
 	while ((option = ctl_option(run->ctl, argc, argv, options)) != -1)
 		take_option(run, option);
 	if (run->ctl->is_over)
@@ -195,8 +203,11 @@ open_services(struct run *run, struct fault *fault)
 	services->refusals = refusals_open(1);
 	services->keys = keys_open(KEY_DOMAINS);
 	services->gate = gate_open(1);
-	if (services->refusals == NULL || services->keys == NULL
-	    || services->gate == NULL) {
+	if (!stores_open_pool(run->ctl->conf, &run->map_pool, fault))
+		return false;
+	services->tables = tables_open(MAP_ANSWERS, run->map_pool);
+	if (services->tables == NULL || services->refusals == NULL
+	    || services->keys == NULL || services->gate == NULL) {
 		fault_memory(fault);
 		return false;
 	}
@@ -216,6 +227,8 @@ close_all(struct run *run)
 	keys_close(&services->keys);
 	refusals_close(&services->refusals);
 	gate_close(&services->gate);
+	tables_close(&services->tables);
+	redis_pool_close(&run->map_pool);
 	mail_close(&run->mail);
 	arena_clear(&run->arena);
 }
@@ -308,19 +321,30 @@ begin_message(struct run *run, struct fault *fault)
 }
 
 static void
+give_recipient(struct run *run, const char *recipient)
+{
+	struct explanation *answer = &run->answer;
+	const char *path = *recipient == '<'
+	    ? recipient
+	    : arena_printf(&run->arena, "<%s>", recipient);
+	struct verdict verdict =
+	    judge_recipient(answer->session, path != NULL ? path : recipient);
+
+	if (!verdict_leaves(&verdict))
+		answer->recipient_verdict = verdict;
+}
+
+static void
 give_recipients(struct run *run)
 {
 	struct explanation *answer = &run->answer;
-	size_t count = run->recipients > 0 ? run->recipients : 1;
 
-	answer->is_recipient_assumed = run->recipients == 0;
+	answer->is_recipient_assumed = run->recipient_count == 0;
 	answer->recipient_verdict = verdict_accept();
-	for (size_t i = 0; i < count; i++) {
-		struct verdict verdict = judge_recipient(answer->session);
-
-		if (!verdict_leaves(&verdict))
-			answer->recipient_verdict = verdict;
-	}
+	if (run->recipient_count == 0)
+		give_recipient(run, "<>");
+	for (size_t i = 0; i < run->recipient_count; i++)
+		give_recipient(run, run->recipients[i]);
 }
 
 static void
@@ -430,15 +454,16 @@ int
 ctl_explain(struct ctl *ctl, int argc, char **argv)
 {
 	struct run run = { .ctl = ctl };
-	int status;
+	int status = CTL_USAGE;
 
-	if (!read_arguments(&run, argc, argv) || !choose_client(&run))
-		return ctl->status;
-	choose_server(&run);
-	if (!ctl_read(ctl))
-		return CTL_USAGE;
 	arena_init(&run.arena, ARENA_BYTES);
-	status = explain(&run);
+	if (!read_arguments(&run, argc, argv) || !choose_client(&run)) {
+		status = ctl->status;
+	} else {
+		choose_server(&run);
+		if (ctl_read(ctl))
+			status = explain(&run);
+	}
 	close_all(&run);
 	return status;
 }

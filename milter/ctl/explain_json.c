@@ -46,6 +46,9 @@ add_connection(
 	add_text(object, "account", message->account.name);
 	add_text(
 	    object, "source", account_source_name(message->account.source));
+	add_text(object, "parent", message->account.parent);
+	add_text(object, "plan", message->account.plan);
+	add_text(object, "map_fault", message->map_fault);
 	add_text(
 	    object, "client", network_text(&message->arena, &facts->client));
 	add_text(object, "listener", listener != NULL ? listener->name : NULL);
@@ -109,8 +112,8 @@ limit_json(const struct message *message, size_t i)
 	add_text(one, "key", charge->key);
 	add_text(one, "count", limits_count_name(charge->limit->count));
 	add_number(one, "used", answer->used);
-	add_number(one, "cost", charge->cost);
-	add_number(one, "max", charge->limit->max);
+	add_number(one, "cost", answer->cost);
+	add_number(one, "max", answer->max);
 	json_object_object_add(
 	    one, "per", print_json_seconds(charge->limit->per_ms));
 	add_bool(one, "fits", answer->fits);
@@ -127,7 +130,8 @@ add_limits(struct json_object *object, const struct message *message)
 	struct json_object *list = json_object_new_array();
 
 	for (size_t i = 0; i < message->charge_count; i++)
-		json_object_array_add(list, limit_json(message, i));
+		if (message->charges[i].limit->count != LIMIT_BLOCKS)
+			json_object_array_add(list, limit_json(message, i));
 	json_object_object_add(object, "limits", list);
 }
 

@@ -5,6 +5,7 @@
 
 #include <inttypes.h>
 #include <stdio.h>
+#include <string.h>
 
 enum { ARENA_BYTES = 1024 * 1024 };
 
@@ -62,6 +63,7 @@ tell_account(const struct message *message)
 	static const char *const why[ACCOUNT_SOURCE_COUNT] = {
 		[ACCOUNT_SASL] = "the login",
 		[ACCOUNT_NETWORK] = "the client, by accounts.networks",
+		[ACCOUNT_HEADER] = "a trusted host's identity_header",
 		[ACCOUNT_UID] = "the owner of the client's socket",
 		[ACCOUNT_HOST] = "programs of the host of that name",
 		[ACCOUNT_CLIENT] = "the client's address",
@@ -71,6 +73,15 @@ tell_account(const struct message *message)
 
 	print_line(stdout, "account", "%s: %s", message->account.name,
 	    why[message->account.source]);
+	if (message->account.parent != NULL
+	    && strcmp(message->account.parent, message->account.name) != 0)
+		print_line(
+		    stdout, " ", "its parent is %s", message->account.parent);
+	if (message->account.plan != NULL)
+		print_line(
+		    stdout, " ", "its plan is %s", message->account.plan);
+	if (message->map_fault != NULL)
+		print_line(stdout, " ", "%s", message->map_fault);
 }
 
 static bool
@@ -191,12 +202,23 @@ add_limit(struct table *table, const struct message *message, size_t i)
 	table_cell(table, "%s", charge->key);
 	table_cell(table, "%" PRIu64, answer->used);
 	/* What is only looked at isn't added to. */
-	table_cell(table, "+ %" PRIu64, charge->is_look ? 0 : charge->cost);
-	table_cell(table, "of %" PRIu64, limit->max);
+	table_cell(table, "+ %" PRIu64, charge->is_look ? 0 : answer->cost);
+	table_cell(table, "of %" PRIu64, answer->max);
 	table_cell(table, "%s", limits_count_name(limit->count));
 	table_cell(table, "in %s", print_duration(table->arena, limit->per_ms));
 	table_cell(table, "%s%s", state != NULL ? state : "?",
 	    !answer->fits && !charge->is_binding ? "; only observed" : "");
+}
+
+/* Blocks are charges too. */
+static size_t
+limits_looked_at(const struct message *message)
+{
+	size_t count = 0;
+
+	for (size_t i = 0; i < message->charge_count; i++)
+		count += message->charges[i].limit->count != LIMIT_BLOCKS;
+	return count;
 }
 
 static bool
@@ -207,9 +229,9 @@ tell_limits(const struct explanation *explanation, struct arena *arena)
 
 	if (!message->class->limits) {
 		print_line(stdout, "limits", "off in this class");
-	} else if (message->charge_count > 0) {
-		print_line(
-		    stdout, "limits", "%zu looked at", message->charge_count);
+	} else if (limits_looked_at(message) > 0) {
+		print_line(stdout, "limits", "%zu looked at",
+		    limits_looked_at(message));
 	} else if (explanation->verdict.reason == REASON_STORE_AWAY) {
 		print_line(stdout, "limits", "the store can't be asked: %s",
 		    explanation->verdict.detail);
@@ -222,7 +244,8 @@ tell_limits(const struct explanation *explanation, struct arena *arena)
 	table_init(&table, arena, "llrrrlll");
 	table.indent = "    ";
 	for (size_t i = 0; i < message->charge_count; i++)
-		add_limit(&table, message, i);
+		if (message->charges[i].limit->count != LIMIT_BLOCKS)
+			add_limit(&table, message, i);
 	return table_print(&table, stdout);
 }
 

@@ -1,35 +1,33 @@
-#include "milter/charging.h"
 #include "milter/ctl/ctl.h"
-#include "milter/ctl/name.h"
+#include "milter/ctl/overrides.h"
 #include "milter/ctl/print.h"
-#include "policy/arena.h"
+#include "milter/ctl/question.h"
 
-#include <assert.h>
 #include <inttypes.h>
 #include <json-c/json.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
-enum {
-	ARENA_BYTES = 4 * 1024 * 1024,
-	FORGET_MS = 2000, /* the daemon finds out by itself soon after */
+/* What is counted under a limit, and when one more fits. */
+struct count {
+	const struct limit *limit;
+	const struct store_override *override; /* NULL: none */
+	uint64_t used;
+	uint64_t max;
+	bool holds; /* for the plan of the account, as far as it is known */
+	bool fits;
+	bool is_never;    /* there won't be room ever */
+	uint64_t room_ms; /* from now */
 };
 
-/* Whose counts, and under which limits. */
-struct question {
-	struct ctl *ctl;
-	const char *typed;
-	const char *key_name;   /* --key */
-	const char *limit_name; /* --limit */
-
-	struct arena arena;
-	enum limit_key key;
-	const char *name; /* folded */
-	struct limit hold_limit;
-	const struct limit **limits;
+/* What is shown of a name. */
+struct view {
+	struct question question;
+	struct overrides overrides;
+	struct count *counts;
 	size_t count;
-	struct store *store;
+	const struct store_override *block; /* NULL: nothing blocks it */
+	enum limit_key block_key;           /* whose block it is */
 };
 
 static bool
@@ -51,31 +49,32 @@ read_arguments(struct question *question, int argc, char **argv)
 		else
 			question->limit_name = optarg;
 	}
-	if (ctl->is_over)
+	if (ctl->is_over || !question_key(question))
 		return false;
-	if (question->key_name != NULL
-	    && !name_key(question->key_name, &question->key)) {
-		ctl->status =
-		    ctl_usage(ctl, "--key: account, from_domain or client_ip");
-		return false;
-	}
-	if (argc - optind == 1) {
+	if (argc - optind == 1)
 		question->typed = argv[optind];
+	if (argc - optind <= 1)
 		return true;
-	}
-	ctl->status = ctl_usage(ctl,
-	    argc > optind ? "one account at a time" : "whose? name an account");
+	ctl->status = ctl_usage(ctl, "one account at a time");
 	return false;
 }
 
-/* All limits that there are: the configured ones, and what hold_max of class
- * local stands for. */
-static const struct limit *
-limit_at(const struct question *question, size_t i)
+/* Everything up to the open store. The one global name need not be given. */
+static bool
+begin(struct question *question, int argc, char **argv)
 {
-	const struct limit_set *set = &question->ctl->conf->limits;
-
-	return i < set->count ? &set->limits[i] : &question->hold_limit;
+	if (!read_arguments(question, argc, argv) || !question_read(question)
+	    || (question->limit_name != NULL
+		&& question_find_limit(question) == NULL))
+		return false;
+	if (question->typed == NULL && question->key == LIMIT_KEY_GLOBAL)
+		question->typed = "all";
+	if (question->typed == NULL) {
+		question->ctl->status =
+		    ctl_usage(question->ctl, "whose? name an account");
+		return false;
+	}
+	return question_fold(question) && question_open(question);
 }
 
 static bool
@@ -87,108 +86,19 @@ is_wanted(const struct question *question, const struct limit *limit)
 	return limit->key == question->key;
 }
 
+/* Of other keys it isn't known whose plan is asked for. */
 static bool
-refuse_limit(const struct question *question)
+holds(const struct question *question, const struct limit *limit)
 {
-	size_t count = question->ctl->conf->limits.count + 1;
-	char *names = NULL;
-	size_t size;
-	FILE *stream = open_memstream(&names, &size);
+	const struct conf *conf = question->ctl->conf;
 
-	if (stream == NULL)
-		return false;
-	fprintf(stream, "\"%s\" is no limit", question->limit_name);
-	if (question->key_name != NULL)
-		fprintf(stream, " with key = %s", question->key_name);
-	fputs("; there are:", stream);
-	for (size_t i = 0; i < count; i++) {
-		const struct limit *limit = limit_at(question, i);
-
-		fprintf(stream, "%s %s (%s)", i > 0 ? "," : "", limit->name,
-		    limits_key_name(limit->key));
-	}
-	if (fclose(stream) == 0)
-		fprintf(stderr, "posternctl: %s\n", names);
-	free(names);
-	return false;
+	if (limit == &question->hold_limit || !question->is_account_known)
+		return true;
+	return limits_holds(
+	    &conf->limits, limit, holder_plan(conf, &question->account));
 }
 
-/* A limit that is named tells its key. */
-static bool
-choose_limits(struct question *question, struct fault *fault)
-{
-	size_t count = question->ctl->conf->limits.count + 1;
-
-	question->limits =
-	    arena_alloc(&question->arena, count * sizeof(*question->limits));
-	if (question->limits == NULL) {
-		fault_memory(fault);
-		return false;
-	}
-	for (size_t i = 0; i < count; i++) {
-		const struct limit *limit = limit_at(question, i);
-
-		if (question->key_name == NULL && question->limit_name != NULL
-		    && strcmp(limit->name, question->limit_name) == 0)
-			question->key = limit->key;
-	}
-	for (size_t i = 0; i < count; i++)
-		if (is_wanted(question, limit_at(question, i)))
-			question->limits[question->count++] =
-			    limit_at(question, i);
-	return true;
-}
-
-static bool
-begin(struct question *question, int argc, char **argv)
-{
-	struct ctl *ctl = question->ctl;
-	struct fault fault = { .kind = FAULT_NONE };
-	struct account_rules rules;
-
-	arena_init(&question->arena, ARENA_BYTES);
-	if (!read_arguments(question, argc, argv))
-		return false;
-	ctl->status = CTL_USAGE;
-	if (!ctl_read(ctl))
-		return false;
-	rules = ctl->conf->accounts;
-	rules.default_domain =
-	    ctl->conf->classes[CLASS_SUBMISSION].senders.rules.default_domain;
-	question->hold_limit =
-	    charging_hold_limit(&ctl->conf->classes[CLASS_LOCAL]);
-	if (!choose_limits(question, &fault)
-	    || !name_fold(question->key, &rules, question->typed,
-		&question->arena, &question->name, &fault)) {
-		ctl->status = ctl_fail(&fault);
-		return false;
-	}
-	if (question->count == 0 && question->limit_name != NULL)
-		return refuse_limit(question);
-	if (ctl_become(ctl, &fault))
-		question->store = ctl_store(ctl, &fault);
-	if (question->store == NULL)
-		ctl->status = ctl_fail(&fault);
-	return question->store != NULL;
-}
-
-static int
-end(struct question *question, int status)
-{
-	store_close(&question->store);
-	arena_clear(&question->arena);
-	return status;
-}
-
-/* What is counted under a limit, and when one more fits. */
-struct count {
-	const struct limit *limit;
-	uint64_t used;
-	bool fits;
-	bool is_never;    /* there won't be room ever */
-	uint64_t room_ms; /* from now */
-};
-
+/* The limit's own max where there is no override. */
 static bool
 look(const struct question *question, const struct limit *limit,
     struct count *count_out, struct fault *fault)
@@ -206,6 +116,8 @@ look(const struct question *question, const struct limit *limit,
 		return false;
 	*count_out = (struct count){ .limit = limit,
 		.used = answer.used,
+		.max = answer.max,
+		.holds = holds(question, limit),
 		.fits = answer.fits,
 		.is_never = !answer.fits && answer.room_at_ms == UINT64_MAX };
 	if (!answer.fits && answer.room_at_ms > receipt.now_ms)
@@ -213,8 +125,74 @@ look(const struct question *question, const struct limit *limit,
 	return true;
 }
 
+/* What is said of the name, or of its parent, whose block is its own too. */
+static bool
+is_said(const void *context, const struct store_override *override)
+{
+	const struct question *question = context;
+
+	return strcmp(override->key, question->name) == 0
+	    || (question->is_account_known
+		&& strcmp(override->key, question->account.parent) == 0);
+}
+
+static void
+find_block(struct view *view)
+{
+	const struct question *question = &view->question;
+
+	view->block_key = question->key;
+	view->block =
+	    overrides_block(&view->overrides, question->key, question->name);
+	if (view->block != NULL || !question->is_account_known)
+		return;
+	view->block_key = LIMIT_KEY_PARENT;
+	view->block = overrides_block(
+	    &view->overrides, LIMIT_KEY_PARENT, question->account.parent);
+}
+
+/* A limit that isn't of the account's plan is worth a line only if something
+ * is there: it was of his plan before. */
+static bool
+is_worth_it(const struct question *question, const struct count *count)
+{
+	return count->holds || count->used > 0 || count->override != NULL
+	    || question->limit_name != NULL;
+}
+
+static bool
+look_all(struct view *view, struct fault *fault)
+{
+	struct question *question = &view->question;
+	size_t most = question_limit_count(question);
+
+	view->counts =
+	    arena_alloc(&question->arena, most * sizeof(*view->counts));
+	if (view->counts == NULL) {
+		fault_memory(fault);
+		return false;
+	}
+	if (!overrides_read(question->store, is_said, question,
+		&question->arena, &view->overrides, fault))
+		return false;
+	for (size_t i = 0; i < most; i++) {
+		const struct limit *limit = question_limit(question, i);
+		struct count *count = &view->counts[view->count];
+
+		if (!is_wanted(question, limit))
+			continue;
+		if (!look(question, limit, count, fault))
+			return false;
+		count->override = overrides_find(
+		    &view->overrides, limit->name, question->name);
+		view->count += is_worth_it(question, count);
+	}
+	find_block(view);
+	return true;
+}
+
 static struct json_object *
-count_json(const struct count *count)
+count_json(const struct view *view, const struct count *count)
 {
 	const struct limit *limit = count->limit;
 	struct json_object *object = json_object_new_object();
@@ -225,7 +203,11 @@ count_json(const struct count *count)
 	json_object_object_add(
 	    object, "used", json_object_new_uint64(count->used));
 	json_object_object_add(
-	    object, "max", json_object_new_uint64(limit->max));
+	    object, "max", json_object_new_uint64(count->max));
+	json_object_object_add(
+	    object, "configured_max", json_object_new_uint64(limit->max));
+	json_object_object_add(object, "override",
+	    overrides_json(count->override, view->overrides.now_ms));
 	json_object_object_add(
 	    object, "per", print_json_seconds(limit->per_ms));
 	json_object_object_add(object, "action",
@@ -234,10 +216,72 @@ count_json(const struct count *count)
 	    print_json_text(
 		limit->mode == MODE_OBSERVE ? "observe" : "enforce"));
 	json_object_object_add(
+	    object, "holds", json_object_new_boolean(count->holds));
+	json_object_object_add(
 	    object, "fits", json_object_new_boolean(count->fits));
 	json_object_object_add(object, "room_in",
 	    count->is_never ? NULL : print_json_seconds(count->room_ms));
 	return object;
+}
+
+static struct json_object *
+block_json(const struct view *view)
+{
+	struct json_object *object =
+	    overrides_json(view->block, view->overrides.now_ms);
+
+	if (object == NULL)
+		return NULL;
+	json_object_object_add(
+	    object, "key", print_json_text(limits_key_name(view->block_key)));
+	json_object_object_add(
+	    object, "value", print_json_text(view->block->key));
+	return object;
+}
+
+static const char *
+plan_name(const struct question *question)
+{
+	const struct plan *plan =
+	    holder_plan(question->ctl->conf, &question->account);
+
+	return plan != NULL ? plan->name : NULL;
+}
+
+static void
+show_json(const struct view *view)
+{
+	const struct question *question = &view->question;
+	struct json_object *answer = question_head(question);
+	struct json_object *list = json_object_new_array();
+
+	if (question->key == LIMIT_KEY_ACCOUNT) {
+		bool is_known = question->is_account_known;
+
+		json_object_object_add(
+		    answer, "account", print_json_text(question->name));
+		json_object_object_add(answer, "parent",
+		    print_json_text(
+			is_known ? question->account.parent : NULL));
+		json_object_object_add(answer, "plan",
+		    print_json_text(is_known ? plan_name(question) : NULL));
+	}
+	json_object_object_add(answer, "blocked", block_json(view));
+	for (size_t i = 0; i < view->count; i++)
+		json_object_array_add(list, count_json(view, &view->counts[i]));
+	json_object_object_add(answer, "limits", list);
+	print_json(answer);
+}
+
+/* "(REASON)" with the blank before it, or nothing. */
+static const char *
+reason_of(const struct store_override *override, struct arena *arena)
+{
+	const char *words = *override->words != '\0'
+	    ? arena_printf(arena, " (%s)", override->words)
+	    : "";
+
+	return words != NULL ? words : "";
 }
 
 static void
@@ -246,15 +290,20 @@ count_row(struct table *table, const struct count *count)
 	const struct limit *limit = count->limit;
 
 	table_row(table);
-	table_cell(table, "%s%s", limit->name,
-	    limit->mode == MODE_OBSERVE ? " (observes)" : "");
+	table_cell(table, "%s%s%s", limit->name,
+	    limit->mode == MODE_OBSERVE ? " (observes)" : "",
+	    count->holds ? "" : " (not in the plan)");
 	table_cell(table, "%" PRIu64, count->used);
-	table_cell(table, "%" PRIu64, limit->max);
+	table_cell(table, "%" PRIu64, count->max);
 	table_cell(table, "%s", limits_count_name(limit->count));
 	table_cell(table, "%s", print_duration(table->arena, limit->per_ms));
 	table_cell(table, "%s",
 	    count->is_never ? "never"
 			    : print_duration(table->arena, count->room_ms));
+	if (count->override != NULL)
+		table_cell(table, "%" PRIu64 " by the configuration, %s%s",
+		    limit->max, overrides_until(count->override, table->arena),
+		    reason_of(count->override, table->arena));
 }
 
 static void
@@ -268,133 +317,124 @@ count_heading(struct table *table)
 		table_cell(table, "%s", words[i]);
 }
 
-static struct json_object *
-answer_head(const struct question *question)
+static void
+show_head(struct view *view)
 {
-	struct json_object *answer = json_object_new_object();
+	struct question *question = &view->question;
 
-	json_object_object_add(
-	    answer, "key", print_json_text(limits_key_name(question->key)));
-	json_object_object_add(
-	    answer, "value", print_json_text(question->name));
-	return answer;
-}
-
-static int
-show_json(const struct question *question, const struct count *counts)
-{
-	struct json_object *answer = answer_head(question);
-	struct json_object *list = json_object_new_array();
-
-	for (size_t i = 0; i < question->count; i++)
-		json_object_array_add(list, count_json(&counts[i]));
-	json_object_object_add(answer, "limits", list);
-	print_json(answer);
-	return CTL_YES;
-}
-
-static int
-show_text(struct question *question, const struct count *counts)
-{
-	struct table table;
-	struct fault fault;
-
-	if (question->count == 0) {
-		printf("There is no limit with key = %s.\n",
-		    limits_key_name(question->key));
-		return CTL_YES;
-	}
 	print_line(stdout, "", "%s", question->name);
-	table_init(&table, &question->arena, "lrrlll");
+	if (question->is_account_known) {
+		const char *parent = question->account.parent;
+
+		if (strcmp(parent, question->name) != 0)
+			print_line(stdout, "parent", "%s", parent);
+		if (plan_name(question) != NULL)
+			print_line(stdout, "plan", "%s", plan_name(question));
+	}
+	if (view->block != NULL)
+		print_line(stdout, "blocked", "%s%s%s%s",
+		    view->block_key != question->key ? "with its parent, " : "",
+		    overrides_until(view->block, &question->arena),
+		    *view->block->words != '\0' ? ": " : "",
+		    view->block->words);
+}
+
+static bool
+show_text(struct view *view)
+{
+	struct question *question = &view->question;
+	struct table table;
+
+	if (view->count == 0 && view->block == NULL) {
+		printf("There is no limit with key = %s%s.\n",
+		    limits_key_name(question->key),
+		    question->is_account_known ? " in the account's plan" : "");
+		return true;
+	}
+	show_head(view);
+	table_init(&table, &question->arena, "lrrllll");
 	count_heading(&table);
-	for (size_t i = 0; i < question->count; i++)
-		count_row(&table, &counts[i]);
-	if (table_print(&table, stdout))
-		return CTL_YES;
-	fault_memory(&fault);
-	return ctl_fail(&fault);
+	for (size_t i = 0; i < view->count; i++)
+		count_row(&table, &view->counts[i]);
+	return view->count == 0 || table_print(&table, stdout);
 }
 
 int
 ctl_limits_show(struct ctl *ctl, int argc, char **argv)
 {
-	struct question question = { .ctl = ctl };
+	struct view view = { .question.ctl = ctl };
+	struct question *question = &view.question;
 	struct fault fault;
-	struct count *counts;
+	int status;
 
-	if (!begin(&question, argc, argv))
-		return end(&question, ctl->status);
-	counts = arena_alloc(&question.arena, question.count * sizeof(*counts));
-	if (counts == NULL) {
+	if (!begin(question, argc, argv))
+		return question_end(question, ctl->status);
+	status = CTL_YES;
+	if (!look_all(&view, &fault)) {
+		status = ctl_fail(&fault);
+	} else if (ctl->is_json) {
+		show_json(&view);
+	} else if (!show_text(&view)) {
 		fault_memory(&fault);
-		return end(&question, ctl_fail(&fault));
+		status = ctl_fail(&fault);
 	}
-	for (size_t i = 0; i < question.count; i++)
-		if (!look(&question, question.limits[i], &counts[i], &fault))
-			return end(&question, ctl_fail(&fault));
-	return end(&question,
-	    ctl->is_json ? show_json(&question, counts)
-			 : show_text(&question, counts));
+	overrides_clear(&view.overrides);
+	return question_end(question, status);
 }
 
-/* What the daemon remembers goes with it. Where it can't be asked it finds out
- * by itself, or doesn't run. */
-static void
-forget(const struct ctl *ctl)
+/* One line, and one entry of the list, for each limit. */
+static bool
+reset_one(struct question *question, const struct limit *limit,
+    struct json_object *list, bool *is_any, struct fault *fault)
 {
-	json_object_put(ctl_ask(ctl, "forget", FORGET_MS, NULL));
-}
+	struct json_object *one;
+	bool was_there;
 
-static int
-tell_reset(const struct question *question, const bool *was_there)
-{
-	struct json_object *answer = answer_head(question);
-	struct json_object *list = json_object_new_array();
-	bool is_any = false;
-
-	for (size_t i = 0; i < question->count; i++) {
-		struct json_object *one = json_object_new_object();
-
-		is_any |= was_there[i];
-		json_object_object_add(
-		    one, "limit", print_json_text(question->limits[i]->name));
-		json_object_object_add(
-		    one, "reset", json_object_new_boolean(was_there[i]));
-		json_object_array_add(list, one);
-		if (was_there[i] && !question->ctl->is_json)
-			print_line(stdout, question->limits[i]->name,
-			    "%s starts anew", question->name);
-	}
-	json_object_object_add(answer, "limits", list);
-	if (question->ctl->is_json)
-		print_json(answer);
-	else
-		json_object_put(answer);
-	if (!is_any && !question->ctl->is_json)
+	if (!store_reset(
+		question->store, limit, question->name, &was_there, fault))
+		return false;
+	*is_any |= was_there;
+	one = json_object_new_object();
+	json_object_object_add(one, "limit", print_json_text(limit->name));
+	json_object_object_add(
+	    one, "reset", json_object_new_boolean(was_there));
+	json_object_array_add(list, one);
+	if (was_there && !question->ctl->is_json)
 		print_line(
-		    stdout, "", "Nothing is counted for %s.", question->name);
-	return is_any ? CTL_YES : CTL_NO;
+		    stdout, limit->name, "%s starts anew", question->name);
+	return true;
 }
 
 int
 ctl_limits_reset(struct ctl *ctl, int argc, char **argv)
 {
 	struct question question = { .ctl = ctl };
+	struct json_object *answer, *list;
+	bool is_any = false;
 	struct fault fault;
-	bool *was_there;
 
 	if (!begin(&question, argc, argv))
-		return end(&question, ctl->status);
-	was_there =
-	    arena_alloc(&question.arena, question.count * sizeof(*was_there));
-	if (was_there == NULL) {
-		fault_memory(&fault);
-		return end(&question, ctl_fail(&fault));
+		return question_end(&question, ctl->status);
+	answer = question_head(&question);
+	list = json_object_new_array();
+	json_object_object_add(answer, "limits", list);
+	for (size_t i = 0; i < question_limit_count(&question); i++) {
+		const struct limit *limit = question_limit(&question, i);
+
+		if (is_wanted(&question, limit)
+		    && !reset_one(&question, limit, list, &is_any, &fault)) {
+			json_object_put(answer);
+			return question_fail(&question, &fault);
+		}
 	}
-	for (size_t i = 0; i < question.count; i++)
-		if (!store_reset(question.store, question.limits[i],
-			question.name, &was_there[i], &fault))
-			return end(&question, ctl_fail(&fault));
-	forget(ctl);
-	return end(&question, tell_reset(&question, was_there));
+	question_forget(&question);
+	if (ctl->is_json) {
+		print_json(answer);
+	} else {
+		json_object_put(answer);
+		if (!is_any)
+			print_line(stdout, "", "Nothing is counted for %s.",
+			    question.name);
+	}
+	return question_end(&question, is_any ? CTL_YES : CTL_NO);
 }

@@ -7,12 +7,22 @@
 static const char default_file[] = SYSCONFDIR "/postern/postern.conf";
 
 static const struct ctl_command commands[] = {
-	{ "limits", "show",
-	    " [--key account|from_domain|client_ip] [--limit NAME] ACCOUNT",
+	{ "limits", "show", " [--key KEY] [--limit NAME] ACCOUNT",
 	    ctl_limits_show },
-	{ "limits", "reset",
-	    " [--key account|from_domain|client_ip] [--limit NAME] ACCOUNT",
+	{ "limits", "set",
+	    " [--for DURATION] [--reason TEXT] ACCOUNT LIMIT MAX|default",
+	    ctl_limits_set },
+	{ "limits", "reset", " [--key KEY] [--limit NAME] ACCOUNT",
 	    ctl_limits_reset },
+	{ "top", NULL,
+	    " [--limit NAME] [--count COUNT] [--key KEY] [-n NUMBER]",
+	    ctl_top },
+	{ "block", NULL,
+	    " [--key KEY] [--for DURATION] [--reason TEXT]\n"
+	    "           [--queue[=list|hold]] [--postfix DIRECTORY] ACCOUNT",
+	    ctl_block },
+	{ "unblock", NULL, " [--key KEY] ACCOUNT", ctl_unblock },
+	{ "blocked", NULL, " [--key KEY]", ctl_blocked },
 	{ "status", NULL, "", ctl_status },
 	{ "reload", NULL, "", ctl_reload },
 	{ "genkey", NULL,
@@ -44,6 +54,9 @@ usage(FILE *out)
 		    commands[i].sub_word != NULL ? " " : "",
 		    commands[i].sub_word != NULL ? commands[i].sub_word : "",
 		    commands[i].usage);
+	fputs("KEY: account (the default), parent, from_domain, client_ip, "
+	      "sender, global.\n",
+	    out);
 	fputs("Exit status: 0 yes or done, 1 no, 2 wrong usage or "
 	      "configuration, 75 try again.\n",
 	    out);

@@ -7,12 +7,16 @@
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 enum {
 	LABEL_WIDTH = 12,
 	GAP_WIDTH = 2,
 	DURATION_BYTES = 32,
+	TIME_BYTES = 40,
 };
+
+#define YEAR_10000_MS 253402300800000ULL
 
 struct table_row {
 	const char *cells[TABLE_COLUMNS];
@@ -180,6 +184,45 @@ print_duration(struct arena *arena, uint64_t duration_ms)
 	return space;
 }
 
+/* Never before the moment itself. False: it has no year of four digits. */
+static bool
+whole_seconds(uint64_t time_ms, time_t *seconds_out)
+{
+	if (time_ms > YEAR_10000_MS - 1000)
+		return false;
+	*seconds_out = (time_t)(time_ms / 1000 + (time_ms % 1000 != 0));
+	return true;
+}
+
+const char *
+print_time(struct arena *arena, uint64_t time_ms)
+{
+	char *space = arena_alloc(arena, TIME_BYTES);
+	struct tm parts;
+	time_t seconds;
+
+	if (space == NULL || !whole_seconds(time_ms, &seconds)
+	    || localtime_r(&seconds, &parts) == NULL
+	    || strftime(space, TIME_BYTES, "%Y-%m-%d %H:%M:%S %z", &parts) == 0)
+		return "?";
+	return space;
+}
+
+struct json_object *
+print_json_time(uint64_t time_ms)
+{
+	char space[TIME_BYTES];
+	struct tm parts;
+	time_t seconds;
+
+	if (!whole_seconds(time_ms, &seconds)
+	    || gmtime_r(&seconds, &parts) == NULL
+	    || strftime(space, sizeof(space), "%Y-%m-%dT%H:%M:%SZ", &parts)
+		== 0)
+		return NULL;
+	return json_object_new_string(space);
+}
+
 struct json_object *
 print_json_text(const char *text)
 {
@@ -200,9 +243,13 @@ print_json_text(const char *text)
 struct json_object *
 print_json_seconds(uint64_t duration_ms)
 {
+	char text[32];
+
 	if (duration_ms % 1000 == 0)
 		return json_object_new_uint64(duration_ms / 1000);
-	return json_object_new_double((double)duration_ms / 1000);
+	(void)snprintf(text, sizeof(text), "%" PRIu64 ".%03" PRIu64,
+	    duration_ms / 1000, duration_ms % 1000);
+	return json_object_new_double_s((double)duration_ms / 1000, text);
 }
 
 void

@@ -54,6 +54,14 @@ bool table_print(const struct table *table, FILE *out);
  * "?" for want of memory. */
 const char *print_duration(struct arena *arena, uint64_t duration_ms);
 
+/* A moment of the store's or this host's clock, for people of this host's time
+ * zone: "2026-11-22 23:59:59 +0100"; "?" for want of memory, or after the year
+ * 9999. */
+const char *print_time(struct arena *arena, uint64_t time_ms);
+
+/* The same as a JSON string in UTC: "2026-11-22T22:59:59Z"; NULL as above. */
+struct json_object *print_json_time(uint64_t time_ms);
+
 /* A JSON string of text from outside (well-formed UTF-8 without controls);
  * JSON null for NULL. */
 struct json_object *print_json_text(const char *text);

@@ -62,7 +62,45 @@ class Usage(Ctl):
                 (["limits", "dance"], "usage"),
                 (["limits", "show"], "account"),
                 (["limits", "show", "a", "b"], "one account"),
-                (["limits", "show", "--key", "sender", "a"], "from_domain"),
+                (["limits", "show", "--key", "colour", "a"], "from_domain"),
+                (["limits", "show", "--key", "sender", "a"], "a"),
+                (["limits", "show", "--key", "global", "a"], "all"),
+                (["limits", "set", "a", "hourly"], "max"),
+                (["limits", "set", "a", "none", "5"], "hourly"),
+                (["limits", "set", "a", "hourly", "5K"], "digits"),
+                (["limits", "set", "--", "a", "hourly", "-5"], "digits"),
+                (["limits", "set", "a", "hourly", "5", "--for", "2"],
+                 "duration"),
+                (["limits", "set", "a", "hourly", "5", "--reason",
+                  "a\nb"], "printable"),
+                (["limits", "set", "a", "hourly", "default", "--for",
+                  "2h"], "default"),
+                (["limits", "set", "nowhere", "address", "5"],
+                 "192.0.2.1"),
+                (["block"], "account"),
+                (["block", "a", "b"], "one name"),
+                (["block", ""], "name"),
+                (["block", "x" * 513], "512"),
+                (["block", "--key", "global", "all"], "everybody"),
+                (["block", "--key", "from_domain", "b.example (bob)"],
+                 "without the account"),
+                (["block", "a", "--for", "never"], "duration"),
+                (["block", "a", "--reason", "x" * 201], "200"),
+                (["block", "a", "--reason", "\x1b[2J"], "printable"),
+                (["block", "a", "--queue=all"], "list or hold"),
+                (["block", "a", "--postfix", "/etc"], "--queue"),
+                (["block", "a", "--queue", "--postfix", "etc"], "path"),
+                (["block", "uid:7", "--queue"], "user ids"),
+                (["unblock"], "account"),
+                (["unblock", "--key", "global", "all"], "everybody"),
+                (["blocked", "a"], "no arguments"),
+                (["blocked", "--key", "colour"], "from_domain"),
+                (["top", "a"], "no arguments"),
+                (["top", "-n", "0"], "1000"),
+                (["top", "-n", "1001"], "1000"),
+                (["top", "-n", "ten"], "1000"),
+                (["top", "--count", "blocks"], "refusals"),
+                (["top", "--limit", "none"], "hourly"),
                 (["limits", "show", "--limit", "none", "a"], "hourly"),
                 (["limits", "show", "--key", "account", "--limit",
                   "address", "a"], "account"),
@@ -97,7 +135,8 @@ class Usage(Ctl):
 
     def test_help(self):
         ran = self.ctl("--help")
-        for word in ("limits show", "limits reset", "status", "reload",
+        for word in ("limits show", "limits set", "limits reset", "top",
+                     "block ", "unblock", "blocked", "status", "reload",
                      "genkey", "explain"):
             self.assertIn(word, ran.out)
         self.assertIn("--selector", self.ctl("genkey", "--help").out)
@@ -145,9 +184,13 @@ class Limits(Ctl):
                   {name: shown[name] for name in ("key", "value")}, "head")
         one, = [one for one in shown["limits"] if one["limit"] == "hourly"]
         self.want({"limit": "hourly", "count": "recipients", "used": 3,
-                   "max": MAX, "per": 3600, "action": "tempfail",
-                   "mode": "enforce", "fits": True, "room_in": 0}, one,
+                   "max": MAX, "configured_max": MAX, "override": None,
+                   "per": 3600, "action": "tempfail", "mode": "enforce",
+                   "holds": True, "fits": True, "room_in": 0}, one,
                   "hourly")
+        self.want((self.login, OWN, None, None),
+                  (shown["account"], shown["parent"], shown["plan"],
+                   shown["blocked"]), "whose")
         self.want(["hourly", "held:local"],
                   [one["limit"] for one in shown["limits"]], "limits")
         text = self.ctl("limits", "show", self.login).out

@@ -357,6 +357,42 @@ static const struct name_case name_cases[] = {
 	    NULL },
 	{ "an IPv4 network", LIMIT_KEY_CLIENT_IP, false, "192.0.2.0/24", NULL },
 	{ "no address", LIMIT_KEY_CLIENT_IP, false, "mail.example", NULL },
+	{ "a parent's domain", LIMIT_KEY_PARENT, false, "A.Example.",
+	    "a.example" },
+	{ "a parent of the map", LIMIT_KEY_PARENT, false, "Customer-7",
+	    "customer-7" },
+	{ "a parent that is an account", LIMIT_KEY_PARENT, false,
+	    "Alice@A.Example", "alice@a.example" },
+	{ "a parent that is a client", LIMIT_KEY_PARENT, false,
+	    "client:2001:DB8::7", "client:2001:db8::/64" },
+	{ "a parent with a dot that is no domain", LIMIT_KEY_PARENT, false,
+	    "No. 7", "no. 7" },
+	{ "no parent", LIMIT_KEY_PARENT, false, "", NULL },
+	{ "a sender", LIMIT_KEY_SENDER, true, "Alice@A.Example",
+	    "alice@a.example" },
+	{ "a sender in brackets", LIMIT_KEY_SENDER, false, "<a@A.Example>",
+	    "a@a.example" },
+	{ "the null sender", LIMIT_KEY_SENDER, false, "<>", "<>" },
+	{ "no sender", LIMIT_KEY_SENDER, false, "", NULL },
+	{ "no sender's address", LIMIT_KEY_SENDER, false, "alice", NULL },
+	{ "everything", LIMIT_KEY_GLOBAL, false, "all", "all" },
+	{ "something", LIMIT_KEY_GLOBAL, false, "a.example", NULL },
+	{ "a domain and who uses it", LIMIT_KEY_FROM_DOMAIN, false,
+	    "A.Example (Bob)", "a.example (bob)" },
+	{ "no author, and who", LIMIT_KEY_FROM_DOMAIN, false, "- (Bob)",
+	    "- (bob)" },
+	{ "a domain and an empty account", LIMIT_KEY_FROM_DOMAIN, false,
+	    "a.example ()", NULL },
+	{ "a domain and parentheses in the account", LIMIT_KEY_FROM_DOMAIN,
+	    false, "a.example (bob (x))", "a.example (bob (x))" },
+	{ "no domain and an account", LIMIT_KEY_FROM_DOMAIN, false,
+	    "a..example (bob)", NULL },
+	{ "a sender and who uses it", LIMIT_KEY_SENDER, false,
+	    "A@A.Example (Bob)", "a@a.example (bob)" },
+	{ "the null sender and who", LIMIT_KEY_SENDER, false, "<> (Bob)",
+	    "<> (bob)" },
+	{ "a quoted sender and who", LIMIT_KEY_SENDER, false,
+	    "\"a (b\"@a.example (bob)", "\"a (b\"@a.example (bob)" },
 };
 
 static void
@@ -410,18 +446,65 @@ test_name_too_long(void **state)
 }
 
 static void
+test_name_account(void **state)
+{
+	static const struct {
+		const char *typed, *name, *own_domain, *parent;
+	} cases[] = {
+		{ "Alice@A.Example", "alice@a.example", "a.example",
+		    "a.example" },
+		{ "alice", "alice", NULL, "alice" },
+		{ "uid:7", "uid:7", NULL, "uid:7" },
+		{ "local:Mail.Example", "local:mail.example", "mail.example",
+		    "mail.example" },
+		{ "bounces:mail.example", "bounces:mail.example",
+		    "mail.example", "mail.example" },
+	};
+	struct account_rules rules = { .is_case_sensitive = false };
+	struct arena arena;
+
+	(void)state;
+	arena_init(&arena, ARENA_BYTES);
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		struct account account;
+		struct fault fault;
+
+		if (!name_account(
+			&rules, cases[i].typed, &arena, &account, &fault))
+			fail_msg("%s: %s", cases[i].typed, fault.words);
+		assert_string_equal(cases[i].name, account.name);
+		assert_string_equal(cases[i].parent, account.parent);
+		if (cases[i].own_domain == NULL)
+			assert_null(account.own_domain);
+		else
+			assert_string_equal(
+			    cases[i].own_domain, account.own_domain);
+	}
+	arena_clear(&arena);
+}
+
+static void
+test_name_foreign(void **state)
+{
+	(void)state;
+	assert_true(name_is_foreign(LIMIT_KEY_SENDER, "a@b.example (c)"));
+	assert_true(name_is_foreign(LIMIT_KEY_FROM_DOMAIN, "- (c)"));
+	assert_false(name_is_foreign(LIMIT_KEY_SENDER, "a@b.example"));
+	assert_false(name_is_foreign(LIMIT_KEY_ACCOUNT, "bob (x)"));
+}
+
+static void
 test_name_key(void **state)
 {
 	enum limit_key key = LIMIT_KEY_ACCOUNT;
 
 	(void)state;
-	assert_true(name_key("from_domain", &key));
-	assert_int_equal(LIMIT_KEY_FROM_DOMAIN, key);
-	assert_true(name_key("client_ip", &key));
-	assert_int_equal(LIMIT_KEY_CLIENT_IP, key);
-	assert_true(name_key("account", &key));
-	assert_int_equal(LIMIT_KEY_ACCOUNT, key);
-	assert_false(name_key("sender", &key));
+	for (int want = 0; want < LIMIT_KEY_COUNT; want++) {
+		assert_true(
+		    name_key(limits_key_name((enum limit_key)want), &key));
+		assert_int_equal(want, key);
+	}
+	assert_false(name_key("senders", &key));
 	assert_false(name_key("", &key));
 }
 
@@ -509,6 +592,30 @@ test_print_line(void **state)
 }
 
 static void
+test_print_time(void **state)
+{
+	struct json_object *time = print_json_time(1795389789001);
+	struct arena arena;
+
+	(void)state;
+	assert_non_null(time);
+	/* Never before the moment: it is rounded up. */
+	assert_string_equal(
+	    "2026-11-22T23:23:10Z", json_object_get_string(time));
+	json_object_put(time);
+	assert_null(print_json_time(UINT64_MAX));
+	arena_init(&arena, ARENA_BYTES);
+	assert_int_equal(0, setenv("TZ", "UTC", 1));
+	assert_string_equal(
+	    "2026-11-22 23:23:09 +0000", print_time(&arena, 1795389789000));
+	assert_string_equal("?", print_time(&arena, UINT64_MAX));
+	arena_clear(&arena);
+	arena_init(&arena, 0);
+	assert_string_equal("?", print_time(&arena, 0));
+	arena_clear(&arena);
+}
+
+static void
 test_print_json_text(void **state)
 {
 	static const struct {
@@ -543,8 +650,8 @@ test_print_json_seconds(void **state)
 	} cases[] = {
 		{ 0, "0" },
 		{ 3600000, "3600" },
-		{ 500, "0.5" },
-		{ 1500, "1.5" },
+		{ 500, "0.500" },
+		{ 1500, "1.500" },
 	};
 
 	(void)state;
@@ -571,10 +678,13 @@ main(void)
 		cmocka_unit_test(test_mail_unreadable),
 		cmocka_unit_test(test_name),
 		cmocka_unit_test(test_name_too_long),
+		cmocka_unit_test(test_name_account),
+		cmocka_unit_test(test_name_foreign),
 		cmocka_unit_test(test_name_key),
 		cmocka_unit_test(test_table),
 		cmocka_unit_test(test_table_without_memory),
 		cmocka_unit_test(test_print_line),
+		cmocka_unit_test(test_print_time),
 		cmocka_unit_test(test_print_json_text),
 		cmocka_unit_test(test_print_json_seconds),
 	};
