@@ -214,6 +214,10 @@ def each_test(suite):
             yield one
 
 
+def is_without(name: str, without: list) -> bool:
+    return any(name == one or name.startswith(one + ".") for one in without)
+
+
 def run_module(suite: str, module: str, part: str, without: list,
                count: Count) -> None:
     full = f"{suite}.{module}"
@@ -227,7 +231,7 @@ def run_module(suite: str, module: str, part: str, without: list,
         return
     tests = unittest.TestSuite(
         one for one in each_test(tests)
-        if one.id().replace(".", "/", 1) not in without)
+        if not is_without(one.id().replace(".", "/", 1), without))
     names = [one.id() for one in each_test(tests)]
     result = Result(count, suite)
     unittest.TestSuite([tests]).run(result)
@@ -286,7 +290,8 @@ def main() -> int:
         "POSTERN_BUILDDIR") or os.path.dirname(HERE))
     parser.add_argument("--program", action="append")
     parser.add_argument("--without", action="append", default=[],
-                        help="a test that isn't run, by its full name")
+                        help="a test, or class of them, that isn't run, by "
+                        "its full name")
     parser.add_argument("names", nargs="*")
     arguments = parser.parse_args()
     arguments.builddir = os.path.abspath(arguments.builddir)

@@ -243,6 +243,10 @@ class Postfix:
         self._run("postsuper", "-H", queue_id)
         self._run("postqueue", "-i", queue_id)
 
+    def retry(self, queue_id: str) -> None:
+        """Deliver now what was deferred."""
+        self._run("postqueue", "-i", queue_id)
+
     def delete(self, queue_id: str) -> None:
         self._run("postsuper", "-d", queue_id)
 
