@@ -1,5 +1,7 @@
 #include "milter/io/keys_file.h"
 
+#include "milter/io/secret_file.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <openssl/bio.h>
@@ -69,47 +71,11 @@ refuse(struct fault *fault, const char *path, const char *why)
 	return false;
 }
 
-/* Is group one that this process is in? */
-static bool
-is_own_group(gid_t group)
-{
-	gid_t *groups = NULL;
-	bool is_own = group == getegid();
-	int count;
-
-	if (is_own)
-		return true;
-	count = getgroups(0, NULL);
-	if (count > 0)
-		groups = calloc((size_t)count, sizeof(*groups));
-	if (groups != NULL)
-		count = getgroups(count, groups);
-	for (int i = 0; groups != NULL && i < count && !is_own; i++)
-		is_own = groups[i] == group;
-	free(groups);
-	return is_own;
-}
-
 static bool
 is_trustworthy(const struct stat *status, const char *path, struct fault *fault)
 {
-	if (!S_ISREG(status->st_mode))
-		return refuse(fault, path, "not a regular file: remove it");
-	if (status->st_uid != 0 && status->st_uid != geteuid()) {
-		fault_set(fault, FAULT_PERMANENT,
-		    "%s: it belongs to uid %ju, who can change it: chown it "
-		    "to root or to uid %ju",
-		    path, (uintmax_t)status->st_uid, (uintmax_t)geteuid());
+	if (!secret_file_is_trusted(status, path, "chmod 600 it", fault))
 		return false;
-	}
-	if ((status->st_mode & (S_IRWXO | S_IWGRP)) != 0)
-		return refuse(fault, path, "chmod 600 it");
-	if ((status->st_mode & S_IRGRP) != 0 && !is_own_group(status->st_gid)) {
-		fault_set(fault, FAULT_PERMANENT,
-		    "%s: group %ju can read it: chmod 600 it", path,
-		    (uintmax_t)status->st_gid);
-		return false;
-	}
 	if (status->st_size > KEYS_FILE_BYTES)
 		return refuse(fault, path, "too large to be a private key");
 	return true;

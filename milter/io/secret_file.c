@@ -54,9 +54,9 @@ is_own_group(gid_t group)
 	return is_own;
 }
 
-/* The rule is that of private keys. */
-static bool
-is_trustworthy(const struct stat *status, const char *path, struct fault *fault)
+bool
+secret_file_is_trusted(const struct stat *status, const char *path,
+    const char *too_open, struct fault *fault)
 {
 	if (!S_ISREG(status->st_mode))
 		return refuse(fault, path, "not a regular file: remove it");
@@ -68,8 +68,7 @@ is_trustworthy(const struct stat *status, const char *path, struct fault *fault)
 		return false;
 	}
 	if ((status->st_mode & (S_IRWXO | S_IWGRP)) != 0)
-		return refuse(
-		    fault, path, "others can read or write it: chmod 600 it");
+		return refuse(fault, path, too_open);
 	if ((status->st_mode & S_IRGRP) != 0 && !is_own_group(status->st_gid)) {
 		fault_set(fault, FAULT_PERMANENT,
 		    "%s: group %ju can read it: chmod 600 it", path,
@@ -134,7 +133,8 @@ secret_file_read(
 		return refuse_errno(fault, path);
 	if (fstat(fd, &status) != 0)
 		refuse_errno(fault, path);
-	else if (is_trustworthy(&status, path, fault)) {
+	else if (secret_file_is_trusted(&status, path,
+		     "others can read or write it: chmod 600 it", fault)) {
 		length = read_start(fd, line_out, SECRET_LINE_BYTES);
 		if (length < 0)
 			refuse_errno(fault, path);

@@ -1,5 +1,5 @@
-/* secret_file: a small file with a secret in it, which only its owner and
- * root can have read or written. */
+/* secret_file: the one rule of whom a file with a secret in it may be open to,
+ * for signing keys and passwords, and reading a small one. */
 #ifndef MILTER_IO_SECRET_FILE_H
 #define MILTER_IO_SECRET_FILE_H
 
@@ -7,8 +7,16 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <sys/stat.h>
 
 enum { SECRET_LINE_BYTES = 1024 }; /* longest line, with the NUL */
+
+/* Can only root, this process and its groups have read it, and only the first
+ * two have written it? status is of the open file, path for the words, and
+ * too_open those for a mode that lets others in. False with words,
+ * FAULT_PERMANENT. Any thread. */
+bool secret_file_is_trusted(const struct stat *status, const char *path,
+    const char *too_open, struct fault *fault);
 
 /* Read the first line of path, without its newline. The caller wipes it with
  * secret_file_wipe(). False with words, which never hold what was read:
