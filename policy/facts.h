@@ -57,6 +57,11 @@ struct message_facts {
 	bool is_bad_sender; /* not a mailbox and not null */
 
 	size_t recipient_count; /* as the client named them */
+	/* macro {rcpt_mailer}: what will carry the message on. */
+	size_t local_recipient_count; /* that stay here, see local_mailers */
+	const char *transport; /* of those that don't, if all have the same;
+				  NULL: not said */
+	bool has_transports;   /* they have several */
 	/* Digests of the first FACTS_RECIPIENTS of them, where some limit
 	 * counts new recipients; see recipients.h. */
 	uint64_t *recipients;
@@ -70,6 +75,7 @@ struct message_facts {
 	bool is_header_too_large; /* the rest of the header was not kept */
 	size_t from_count;        /* From fields */
 	struct from_field from;   /* of the first one; see judge_headers() */
+	size_t result_count;      /* Authentication-Results fields */
 	size_t identity_count;    /* fields called identity_header */
 	const char *identity;     /* the account that a trusted client named in
 				     one; NULL: none */

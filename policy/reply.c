@@ -6,7 +6,10 @@
 #include <stdio.h>
 #include <string.h>
 
-enum { VALUE_OCTETS = 120 }; /* of one value in a reply */
+enum {
+	VALUE_OCTETS = 120,   /* of one value in a reply */
+	FINDINGS_OCTETS = 340 /* of what preflight found, in whole phrases */
+};
 
 /* What a reason says to the client. A tempfail of a reason whose natural
  * answer is 5xx has the code of the row below with that action. */
@@ -33,8 +36,17 @@ static const struct form tempfail_forms[REASON_COUNT] = {
 	[REASON_KEY_ERROR] = { "451", "4.7.1",
 	    "Mail of %{subject} can't be signed now; try again later "
 	    "(%{id})" },
+	[REASON_UNALIGNED] = { "450", "4.7.26", "%{findings} (%{id})" },
+	[REASON_NO_DMARC] = { "450", "4.7.26", "%{findings} (%{id})" },
+	[REASON_NO_AUTHOR] = { "450", "4.7.1",
+	    "From can't be checked: %{findings} (%{id})" },
+	[REASON_DNS] = { "451", "4.7.1",
+	    "%{findings}; try again later (%{id})" },
 	[REASON_STORE_AWAY] = { "451", "4.7.1",
 	    "Sending limits can't be checked now; try again later (%{id})" },
+	[REASON_MAP_AWAY] = { "451", "4.7.1",
+	    "What this account may send can't be looked up now; try again "
+	    "later (%{id})" },
 	[REASON_BUSY] = { "451", "4.3.2",
 	    "Too many messages at once; try again later (%{id})" },
 	[REASON_STOPPING] = { "451", "4.3.2",
@@ -73,6 +85,11 @@ static const struct form reject_forms[REASON_COUNT] = {
 	[REASON_KEY_ERROR] = { "550", "5.7.1",
 	    "Mail of %{subject} can't be signed here; ask the postmaster "
 	    "(%{id})" },
+	[REASON_UNALIGNED] = { "550", "5.7.26", "%{findings} (%{id})" },
+	[REASON_NO_DMARC] = { "550", "5.7.26", "%{findings} (%{id})" },
+	[REASON_NO_AUTHOR] = { "550", "5.7.1",
+	    "From can't be checked: %{findings} (%{id})" },
+	[REASON_DNS] = { "550", "5.7.1", "%{findings} (%{id})" },
 	[REASON_HEADERS_TOO_LARGE] = { "550", "5.7.1",
 	    "The header is too large to be signed (%{id})" },
 };
@@ -129,6 +146,9 @@ add_value(struct text *text, const char *name, const struct verdict *verdict,
 		add_outside(text, domain_of(verdict->subject));
 	else if (strcmp(name, "detail") == 0)
 		add_outside(text, verdict->detail);
+	else if (strcmp(name, "findings") == 0 && verdict->detail != NULL)
+		text_add_clean(text, verdict->detail,
+		    strnlen(verdict->detail, FINDINGS_OCTETS), false);
 	else if (strcmp(name, "id") == 0)
 		add_outside(text, facts->id != NULL ? facts->id : "-");
 	else if (strcmp(name, "reason") == 0)

@@ -66,6 +66,24 @@ add_key(struct sender_question *question, struct arena *arena,
 	return true;
 }
 
+/* What stands for a whole domain: itself, and "subdomains of" its parents, the
+ * nearest first. */
+static bool
+add_domain(
+    struct sender_question *question, struct arena *arena, const char *domain)
+{
+	const char *parent = address_parent(domain);
+
+	if (!add_key(question, arena, "@", domain))
+		return false;
+	for (int i = 0; i < SENDER_PARENTS && parent != NULL; i++) {
+		if (!add_key(question, arena, "@.", parent))
+			return false;
+		parent = address_parent(parent);
+	}
+	return true;
+}
+
 bool
 sender_question(const struct sender_rules *rules, const struct mailbox *mailbox,
     struct arena *arena, struct sender_question *question_out)
@@ -82,7 +100,7 @@ sender_question(const struct sender_rules *rules, const struct mailbox *mailbox,
 		return false;
 	return add_key(question_out, arena, "", mailbox->text)
 	    && (stem == NULL || add_key(question_out, arena, "", stem))
-	    && add_key(question_out, arena, "@", mailbox->domain);
+	    && add_domain(question_out, arena, mailbox->domain);
 }
 
 bool
@@ -90,7 +108,7 @@ sender_domain_question(const char *domain, struct arena *arena,
     struct sender_question *question_out)
 {
 	memset(question_out, 0, sizeof *question_out);
-	return add_key(question_out, arena, "@", domain);
+	return add_domain(question_out, arena, domain);
 }
 
 static unsigned char

@@ -21,12 +21,17 @@ struct sender_rules {
 	enum action on_bad_from;
 };
 
-enum { SENDER_KEYS = 3 };
+enum {
+	SENDER_PARENTS = 7, /* domains above an address's that are asked for */
+	SENDER_KEYS = 3 + SENDER_PARENTS,
+};
 
 /* The keys to look up in a map of the form of Postfix's
  * smtpd_sender_login_maps, in this order; the first that is there answers.
- * For a mailbox: user+extension@domain, user@domain, @domain (all in lower
- * case). */
+ * For a mailbox: user+extension@domain, user@domain, @domain, and then, which
+ * Postfix itself doesn't know, "@.parent" for each of the nearest
+ * SENDER_PARENTS parents of the domain: it stands for all subdomains of parent
+ * and not for parent. All are in lower case. */
 struct sender_question {
 	const char *keys[SENDER_KEYS];
 	size_t count;
@@ -44,7 +49,8 @@ bool
 sender_question(const struct sender_rules *rules, const struct mailbox *mailbox,
     struct arena *arena, struct sender_question *question_out);
 
-/* Which key of the map decides about a whole domain ("@domain")? */
+/* Which keys of the map decide about a whole domain ("@domain", then those of
+ * its parents)? False: no memory. */
 bool sender_domain_question(const char *domain, struct arena *arena,
     struct sender_question *question_out);
 
@@ -59,7 +65,8 @@ sender_owns(const struct sender_rules *rules, const struct account *account,
     const struct mailbox *mailbox, const struct sender_evidence *evidence);
 
 /* May account use the whole domain, and so its key for a subdomain's mail?
- * OWN: it is its own domain; MAP: or @domain names it; ALL: it has a key. */
+ * OWN: it is its own domain; MAP: or @domain, or a parent's key, names it; ALL:
+ * it has a key. */
 bool sender_owns_domain(const struct sender_rules *rules,
     const struct account *account, const char *domain,
     const struct sender_evidence *evidence);

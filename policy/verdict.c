@@ -56,6 +56,9 @@ verdict_blames_sender(const struct verdict *verdict)
 	case REASON_BAD_FROM:
 	case REASON_ENVELOPE_MISMATCH:
 	case REASON_FROM_MISMATCH:
+	case REASON_UNALIGNED:
+	case REASON_NO_DMARC:
+	case REASON_NO_AUTHOR:
 	case REASON_HEADERS_TOO_LARGE:
 		return true;
 	default:
@@ -117,7 +120,12 @@ verdict_reason_name(enum reason reason)
 		[REASON_FROM_MISMATCH] = "from_mismatch",
 		[REASON_MISSING_KEY] = "missing_key",
 		[REASON_KEY_ERROR] = "key_error",
+		[REASON_UNALIGNED] = "unaligned",
+		[REASON_NO_DMARC] = "no_dmarc",
+		[REASON_DNS] = "dns",
+		[REASON_NO_AUTHOR] = "no_author",
 		[REASON_STORE_AWAY] = "store_away",
+		[REASON_MAP_AWAY] = "map_away",
 		[REASON_BUSY] = "busy",
 		[REASON_STOPPING] = "stopping",
 		[REASON_HEADERS_TOO_LARGE] = "headers_too_large",

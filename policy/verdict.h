@@ -34,10 +34,17 @@ enum reason {
 	REASON_FROM_MISMATCH,       /* may not use this header From */
 	REASON_MISSING_KEY,         /* no key for the author's domain */
 	REASON_KEY_ERROR,           /* a key is there, but can't be used */
-	REASON_STORE_AWAY,          /* counts can't be had; on_failure */
-	REASON_BUSY,                /* max_busy messages are being judged */
-	REASON_STOPPING,            /* the daemon drains */
-	REASON_HEADERS_TOO_LARGE,   /* header beyond what is looked at */
+	REASON_UNALIGNED,           /* receivers will find it unaligned (DMARC):
+				       550 5.7.26 */
+	REASON_NO_DMARC,          /* the author's domain has no DMARC record */
+	REASON_DNS,               /* the DNS gave no answer to judge by */
+	REASON_NO_AUTHOR,         /* no domain of From that DMARC could be
+				     asked of */
+	REASON_STORE_AWAY,        /* counts can't be had; on_failure */
+	REASON_MAP_AWAY,          /* a map that decides can't be asked */
+	REASON_BUSY,              /* max_busy messages are being judged */
+	REASON_STOPPING,          /* the daemon drains */
+	REASON_HEADERS_TOO_LARGE, /* header beyond what is looked at */
 	REASON_MEMORY,
 	REASON_COUNT,
 };

@@ -26,120 +26,6 @@ mailbox_of(struct arena *arena, const char *text)
 	return mailbox;
 }
 
-static const struct {
-	const char *name, *delimiters, *mailbox;
-	const char *want; /* the keys, a blank after each */
-} questions[] = {
-	{ "plain", "+", "alice@a.example", "alice@a.example @a.example " },
-	{ "an extension", "+", "alice+news@a.example",
-	    "alice+news@a.example alice@a.example @a.example " },
-	{ "two extensions", "+", "alice+a+b@a.example",
-	    "alice+a+b@a.example alice@a.example @a.example " },
-	{ "an empty extension", "+", "alice+@a.example",
-	    "alice+@a.example alice@a.example @a.example " },
-	{ "no delimiter", "", "alice+news@a.example",
-	    "alice+news@a.example @a.example " },
-	{ "another delimiter", "-", "alice+news@a.example",
-	    "alice+news@a.example @a.example " },
-	{ "the first of several delimiters", "+-", "alice-a+b@a.example",
-	    "alice-a+b@a.example alice@a.example @a.example " },
-	{ "a delimiter in front", "+", "+alice@a.example",
-	    "+alice@a.example @a.example " },
-	{ "a delimiter in front and one behind", "+", "+alice+x@a.example",
-	    "+alice+x@a.example +alice@a.example @a.example " },
-	{ "two delimiters in front", "+", "++x@a.example",
-	    "++x@a.example +@a.example @a.example " },
-	{ "only a delimiter", "+", "+@a.example", "+@a.example @a.example " },
-	{ "capitals", "+", "Alice+News@A.Example",
-	    "alice+news@a.example alice@a.example @a.example " },
-	{ "a U-label", "+",
-	    "alice@b\xc3\xbc"
-	    "cher.example",
-	    "alice@xn--bcher-kva.example @xn--bcher-kva.example " },
-	{ "needless quotes", "+", "\"alice\"@a.example",
-	    "alice@a.example @a.example " },
-	{ "quotes", "+", "\"a(b\"@a.example", "\"a(b\"@a.example @a.example " },
-	{ "quotes round an extension", "+", "\"a(b+x\"@a.example",
-	    "\"a(b+x\"@a.example \"a(b\"@a.example @a.example " },
-	{ "quotes only for the extension", "+", "\"alice+)\"@a.example",
-	    "\"alice+)\"@a.example alice@a.example @a.example " },
-	{ "escapes", "+", "\"a\\\"b\\\\+x\"@a.example",
-	    "\"a\\\"b\\\\+x\"@a.example \"a\\\"b\\\\\"@a.example "
-	    "@a.example " },
-	{ "another address inside", "+", "\"bob@b.example+x\"@a.example",
-	    "\"bob@b.example+x\"@a.example \"bob@b.example\"@a.example "
-	    "@a.example " },
-	{ "a stem that needs quotes", "+", "a.+x@a.example",
-	    "a.+x@a.example \"a.\"@a.example @a.example " },
-	{ "EAI", "+", "j\xc3\xbcrgen+x@a.example",
-	    "j\xc3\xbcrgen+x@a.example j\xc3\xbcrgen@a.example @a.example " },
-	{ "an address literal", "+", "alice+x@[192.0.2.1]",
-	    "alice+x@[192.0.2.1] alice@[192.0.2.1] @[192.0.2.1] " },
-	{ "the null sender", "+", NULL, "" },
-};
-
-static void
-keys_are_those_of_postfix(void **state)
-{
-	(void)state;
-	for (size_t i = 0; i < COUNT(questions); i++) {
-		struct sender_rules rules = {
-			.recipient_delimiter = questions[i].delimiters,
-		};
-		struct sender_question question;
-		struct mailbox mailbox;
-		struct arena arena;
-		char got[512] = "";
-		size_t used = 0;
-
-		arena_init(&arena, ARENA_BYTES);
-		mailbox = mailbox_of(&arena, questions[i].mailbox);
-		assert_true(
-		    sender_question(&rules, &mailbox, &arena, &question));
-		for (size_t k = 0; k < question.count; k++)
-			used += (size_t)snprintf(got + used, sizeof got - used,
-			    "%s ", question.keys[k]);
-		if (strcmp(got, questions[i].want) != 0)
-			fail_msg("%s: wanted \"%s\", got \"%s\"",
-			    questions[i].name, questions[i].want, got);
-		arena_clear(&arena);
-	}
-}
-
-static void
-a_domain_has_one_key(void **state)
-{
-	struct sender_question question;
-	struct arena arena, none;
-
-	(void)state;
-	arena_init(&arena, ARENA_BYTES);
-	arena_init(&none, 0);
-	assert_true(sender_domain_question("a.example", &arena, &question));
-	assert_int_equal(question.count, 1);
-	assert_string_equal(question.keys[0], "@a.example");
-	assert_false(sender_domain_question("a.example", &none, &question));
-	arena_clear(&arena);
-	arena_clear(&none);
-}
-
-static void
-want_of_memory_is_told(void **state)
-{
-	struct sender_rules rules = { .recipient_delimiter = "+" };
-	struct sender_question question;
-	struct arena arena, none;
-	struct mailbox mailbox;
-
-	(void)state;
-	arena_init(&arena, ARENA_BYTES);
-	arena_init(&none, 0);
-	mailbox = mailbox_of(&arena, "alice+x@a.example");
-	assert_false(sender_question(&rules, &mailbox, &none, &question));
-	arena_clear(&arena);
-	arena_clear(&none);
-}
-
 /* Bits of what a case switches on. */
 enum { CASE_SENSITIVE = 1, DEFAULT_DOMAIN = 2, HAS_KEY = 4, TOO_LONG = 8 };
 
@@ -683,9 +569,6 @@ int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(keys_are_those_of_postfix),
-		cmocka_unit_test(a_domain_has_one_key),
-		cmocka_unit_test(want_of_memory_is_told),
 		cmocka_unit_test(addresses_have_owners),
 		cmocka_unit_test(domains_have_owners),
 		cmocka_unit_test(a_bare_login_may_never_own),

@@ -126,6 +126,7 @@ test_blame(void **state)
 	static const enum reason theirs[] = { REASON_TOO_MANY_RECIPIENTS,
 		REASON_LIMIT, REASON_COST, REASON_BLOCKED, REASON_HOLD_MAX,
 		REASON_BAD_FROM, REASON_ENVELOPE_MISMATCH, REASON_FROM_MISMATCH,
+		REASON_UNALIGNED, REASON_NO_DMARC, REASON_NO_AUTHOR,
 		REASON_HEADERS_TOO_LARGE };
 
 	(void)state;
@@ -212,6 +213,24 @@ static const struct {
 	    NULL, 0,
 	    "550 5.7.1 From field: there are several; it takes one "
 	    "address (ID1)" },
+	{ "unaligned", ACTION_REJECT, REASON_UNALIGNED, "a.example",
+	    "SPF of a.example doesn't include 192.0.2.10; no DKIM key of "
+	    "a.example here; its DMARC policy is reject, which is long enough "
+	    "to be longer than other values may be",
+	    NULL, 0,
+	    "550 5.7.26 SPF of a.example doesn't include 192.0.2.10; no DKIM "
+	    "key of a.example here; its DMARC policy is reject, which is long "
+	    "enough to be longer than other values may be (ID1)" },
+	{ "unaligned, put off", ACTION_TEMPFAIL, REASON_UNALIGNED, "a.example",
+	    "a.example has no SPF record", NULL, 0,
+	    "450 4.7.26 a.example has no SPF record (ID1)" },
+	{ "no DNS", ACTION_TEMPFAIL, REASON_DNS, "a.example",
+	    "the DMARC record of a.example can't be looked up now", NULL, 0,
+	    "451 4.7.1 the DMARC record of a.example can't be looked up now; "
+	    "try again later (ID1)" },
+	{ "hostile findings", ACTION_REJECT, REASON_UNALIGNED, "a.example",
+	    "x\r\n250 ok\x1b[2J\xC3\xA4", NULL, 0,
+	    "550 5.7.26 x??250 ok?[2J? (ID1)" },
 	{ "an override's max, not the limit's", ACTION_TEMPFAIL, REASON_LIMIT,
 	    "alice", NULL, &hourly, 9000,
 	    "450 4.7.1 alice has reached the limit \"hourly\" of 9000 "
