@@ -67,6 +67,8 @@ base_of(const struct places *places, const struct option *option)
 		return places->sign;
 	if (strcmp(option->section, "senders") == 0)
 		return places->senders;
+	if (strcmp(option->section, "preflight") == 0)
+		return places->preflight;
 	if (strncmp(option->section, "class", strlen("class")) == 0)
 		return places->class;
 	if (strcmp(option->section, "limit") == 0)
@@ -241,15 +243,16 @@ apply_begin(const struct parse_section *section, struct conf *conf)
 		.shown = section->name,
 		.places = { .conf = conf,
 		    .sign = &conf->sign,
-		    .senders = &conf->senders },
+		    .senders = &conf->senders,
+		    .preflight = &conf->preflight },
 	};
 }
 
 static void
 apply_top(struct build *build)
 {
-	static const char *const sections[] = { "", "log", "store", "sign",
-		"senders", "accounts" };
+	static const char *const sections[] = { "", "log", "dns", "store",
+		"sign", "senders", "preflight", "accounts" };
 	struct applied applied = apply_begin(&build->tree.top, build->conf);
 
 	for (size_t i = 0; i < sizeof(sections) / sizeof(sections[0]); i++)
@@ -281,6 +284,7 @@ apply_duplicate(struct build *build, struct applied *applied,
 		.conf = conf,
 		.sign = &conf->sign,
 		.senders = &conf->senders,
+		.preflight = &conf->preflight,
 		.class = &conf->classes[0],
 		.limit = limit,
 		.plan = plan,

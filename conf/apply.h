@@ -1,17 +1,18 @@
 /* apply: a parsed tree → the fields of the snapshot, section by section, with
- * classes inheriting what sign and senders say. Only apply, limits and classes
- * include this; others call apply_tree(). */
+ * classes inheriting what sign, senders and preflight say. Only apply, limits
+ * and classes include this; others call apply_tree(). */
 #ifndef CONF_APPLY_H
 #define CONF_APPLY_H
 
 #include "conf/build.h"
 
-/* Where the fields of a section's options are. Rows of sign and senders
- * have theirs in the class if they stand in one. */
+/* Where the fields of a section's options are. Rows of sign, senders and
+ * preflight have theirs in the class if they stand in one. */
 struct places {
 	struct conf *conf;
 	struct sign_conf *sign;
 	struct senders_conf *senders;
+	struct preflight_conf *preflight;
 	struct class_conf *class;
 	struct limit *limit;
 	struct plan *plan;

@@ -2,6 +2,19 @@
 
 #include <string.h>
 
+/* Who logs in is told at once, and can mend it: what is certain to be refused
+ * by receivers needn't leave. */
+static void
+begin_preflight(struct build *build, enum traffic_class traffic_class)
+{
+	struct class_conf *class = &build->conf->classes[traffic_class];
+
+	class->preflight_conf = build->conf->preflight;
+	if (traffic_class == CLASS_SUBMISSION
+	    && build_written(build->own, "preflight", "on_fail_reject") == NULL)
+		class->preflight_conf.on[PREFLIGHT_FAIL_REJECT] = ACTION_REJECT;
+}
+
 /* A class begins with what the sections say. */
 static void
 begin_class(struct build *build, enum traffic_class traffic_class)
@@ -11,11 +24,13 @@ begin_class(struct build *build, enum traffic_class traffic_class)
 		.conf = build->conf,
 		.sign = &class->sign_conf,
 		.senders = &class->senders,
+		.preflight = &class->preflight_conf,
 		.class = class,
 	};
 
 	class->sign_conf = build->conf->sign;
 	class->senders = build->conf->senders;
+	begin_preflight(build, traffic_class);
 	if (traffic_class == CLASS_INBOUND) {
 		class->mode = MODE_OBSERVE; /* left alone */
 		return;
@@ -24,11 +39,13 @@ begin_class(struct build *build, enum traffic_class traffic_class)
 	apply_standards(build,
 	    apply_shown(build, "class", facts_class_name(traffic_class)),
 	    &places);
-	/* Two relays in a row would charge a message twice, and the second
-	 * one changes what the first one signed. */
+	/* Two relays in a row would charge a message twice, the second one
+	 * changes what the first one signed, and only it knows how mail leaves
+	 * for the Internet. */
 	if (build->conf->hands_on) {
 		class->sign = false;
 		class->limits = false;
+		class->preflight = false;
 	}
 }
 
@@ -61,6 +78,7 @@ apply_class(struct build *build, const struct parse_section *section)
 	applied.shown = apply_shown(build, "class", word->name);
 	applied.places.sign = &class->sign_conf;
 	applied.places.senders = &class->senders;
+	applied.places.preflight = &class->preflight_conf;
 	applied.places.class = class;
 	first = apply_earlier(build, section, label);
 	if (first != NULL)

@@ -84,4 +84,7 @@ void check_snapshot(struct build *build);
 /* The same for stores and for maps, of which some live in Redis. */
 void check_store(struct build *build);
 
+/* The same for what preflight knows of how mail leaves. */
+void check_preflight(struct build *build);
+
 #endif

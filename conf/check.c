@@ -232,8 +232,10 @@ check_identity(struct build *build)
 	if (conf->hands_on)
 		problems_add(&build->warnings, header.source, header.line,
 		    "identity_header: without trusted_networks this host "
-		    "writes %s, and leaves signing and limits to the relay "
-		    "that believes it; a class can set sign and limits to yes",
+		    "writes %s, and leaves signing, preflight and limits to "
+		    "the "
+		    "relay that believes it; a class can set sign, preflight "
+		    "and limits to yes",
 		    conf->identity_header);
 	else if (*conf->identity_header != '\0'
 	    && conf->trusted_network_count > 0 && conf->mode == MODE_ENFORCE
@@ -330,4 +332,5 @@ check_snapshot(struct build *build)
 	check_accounts(build);
 	check_identity(build);
 	check_store(build);
+	check_preflight(build);
 }

@@ -11,10 +11,11 @@ enum { ENTRY_BYTES = 64 * 1024 };
 /* An option that names a map, as the classes have it too. */
 struct named_map {
 	const char *section;
+	const char *option;
 	const struct map_source *source;
 };
 
-enum { NAMED_MAPS = CLASS_COUNT + 2 };
+enum { NAMED_MAPS = CLASS_COUNT + 3 };
 
 /* All options that name a map. */
 static void
@@ -27,14 +28,18 @@ list_maps(const struct conf *conf, struct named_map maps[NAMED_MAPS])
 		[CLASS_INBOUND] = "class inbound",
 	};
 
-	maps[CLASS_COUNT] = (struct named_map){ "senders", conf->senders.map };
+	maps[CLASS_COUNT] =
+	    (struct named_map){ "senders", "map", conf->senders.map };
 	maps[CLASS_COUNT + 1] =
-	    (struct named_map){ "accounts", conf->account_maps.map };
+	    (struct named_map){ "accounts", "map", conf->account_maps.map };
+	maps[CLASS_COUNT + 2] =
+	    (struct named_map){ "", "egress_map", conf->egress_map };
 	/* What a class has from its section is told there. */
 	for (int i = 0; i < CLASS_COUNT; i++) {
 		const struct map_source *source = conf->classes[i].senders.map;
 
 		maps[i].section = sections[i];
+		maps[i].option = "map";
 		maps[i].source = source != conf->senders.map ? source : NULL;
 	}
 }
@@ -44,12 +49,14 @@ static void
 check_redis_maps(struct build *build, const struct named_map maps[NAMED_MAPS])
 {
 	for (size_t i = 0; i < NAMED_MAPS; i++) {
-		struct place place = build_place(build, maps[i].section, "map");
+		struct place place =
+		    build_place(build, maps[i].section, maps[i].option);
 
 		if (maps[i].source != NULL && maps[i].source->kind == MAP_REDIS)
 			problems_add(&build->problems, place.source, place.line,
-			    "map: a map in Redis needs store.url, which says "
-			    "where that is");
+			    "%s: a map in Redis needs store.url, which says "
+			    "where that is",
+			    maps[i].option);
 	}
 }
 
@@ -165,11 +172,14 @@ check_entries(struct build *build, const char *path)
 		return;
 	}
 	arena_init(&scratch, 16 * ENTRY_BYTES);
-	while (map_lines_next(&reader, &line, &is_end, &fault) && !is_end
-	    && !build->problems.is_out_of_memory) {
+	/* What can't be a line was told when the map was read. */
+	while (!is_end && !build->problems.is_out_of_memory) {
 		if (scratch.used_bytes > ENTRY_BYTES)
 			arena_clear(&scratch);
-		check_entry(build, place, &reader, &line, &scratch, &last_plan);
+		if (map_lines_next(&reader, &line, &is_end, &fault) && !is_end
+		    && *line.value != '\0')
+			check_entry(
+			    build, place, &reader, &line, &scratch, &last_plan);
 	}
 	arena_clear(&scratch);
 	free(reader.text);

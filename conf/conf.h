@@ -11,6 +11,7 @@
 #include "policy/fault.h"
 #include "policy/limits.h"
 #include "policy/network.h"
+#include "policy/preflight.h"
 #include "policy/sender.h"
 #include "policy/signing.h"
 
@@ -28,6 +29,12 @@ enum log_level {
 };
 enum store_backend { STORE_LMDB, STORE_REDIS };
 enum on_failure { ON_FAILURE_LOCAL, ON_FAILURE_ACCEPT, ON_FAILURE_TEMPFAIL };
+
+/* Words of a list, as they are written. */
+struct name_list {
+	const char *const *names;
+	size_t count;
+};
 
 struct log_conf {
 	enum log_target target;
@@ -50,11 +57,14 @@ struct store_conf {
 
 /* What an option of type OPTION_MAP names. A texthash is read with the
  * configuration; the others are asked when needed (milter/io/tables.h). */
-enum map_kind { MAP_TEXTHASH, MAP_LMDB, MAP_REDIS };
+enum map_kind { MAP_TEXTHASH, MAP_LMDB, MAP_REDIS, MAP_SOCKETMAP };
 
 struct map_source {
 	enum map_kind kind;
-	const char *name;      /* path of the file, absolute, or Redis key */
+	const char *name;      /* path of the file, absolute, or Redis key, or
+				  a socketmap's own name for it */
+	const char *socket;    /* of a socketmap: "inet:HOST:PORT" or
+				  "unix:/PATH"; else NULL */
 	const struct map *map; /* of a texthash */
 };
 
@@ -78,17 +88,35 @@ struct senders_conf {
 	const struct map_source *map; /* senders.map; NULL: none */
 };
 
-/* One traffic class: its own options, and sign and senders as this class has
- * them (the sections' values, overridden by the class's). */
+/* The resolver of the process; see milter/io/resolver.h. */
+struct dns_conf {
+	const char *const *servers; /* "ADDRESS" or "ADDRESS@PORT" */
+	size_t server_count;        /* 0: those of /etc/resolv.conf */
+	uint64_t timeout_ms;        /* for all look-ups of one message */
+	const char *trust_anchor;   /* a file, absolute; "" none */
+	uint64_t cache_bytes;
+};
+
+/* What is done about what a receiver will see. */
+struct preflight_conf {
+	bool profiles[PREFLIGHT_PROFILES];
+	enum action on[PREFLIGHT_RESULTS]; /* PREFLIGHT_PASS: ACTION_ACCEPT */
+	bool checks_keys;                  /* check_published_key */
+};
+
+/* One traffic class: its own options, and sign, senders and preflight as this
+ * class has them (the sections' values, overridden by the class's). */
 struct class_conf {
 	enum mode mode; /* daemon's MODE_OBSERVE is folded in */
 	bool sign;
 	bool limits;
+	bool preflight;
 	uint64_t max_recipients; /* of one message; 0: any number */
 	bool trust_envelope;     /* class local only */
 	uint64_t hold_max;       /* class local only; messages a day */
 	struct sign_conf sign_conf;
 	struct senders_conf senders;
+	struct preflight_conf preflight_conf;
 };
 
 struct listener_conf {
@@ -118,6 +146,14 @@ struct conf {
 			  writes it, and the relay that believes it charges and
 			  signs */
 
+	const struct egress *egress;         /* where mail leaves from */
+	size_t egress_count;                 /* 0: SPF is unknown */
+	const struct map_source *egress_map; /* NULL: all of it leaves from all
+						of them */
+	const char *authserv_id; /* whose Authentication-Results are removed;
+				    "": the MTA's own name (macro j) */
+	struct name_list local_mailers; /* {rcpt_mailer} of mail that stays */
+
 	struct network *relay_networks;
 	size_t relay_network_count;
 
@@ -127,8 +163,10 @@ struct conf {
 
 	struct log_conf log;
 	struct store_conf store;
-	struct sign_conf sign;       /* as outside any class */
-	struct senders_conf senders; /* as outside any class */
+	struct sign_conf sign;           /* as outside any class */
+	struct senders_conf senders;     /* as outside any class */
+	struct preflight_conf preflight; /* as outside any class */
+	struct dns_conf dns;
 	struct class_conf classes[CLASS_COUNT];
 	struct limit_set limits;
 	struct listener_conf *listeners;

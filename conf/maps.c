@@ -97,12 +97,14 @@ is_plain(const char *key)
 }
 
 /* Bring key into the form in which addresses are looked up. What is neither
- * an address nor "@domain" is only folded. NULL for want of memory. */
+ * an address nor "@domain" nor "@.domain" is only folded. NULL for want of
+ * memory. */
 static const char *
 normal_key(struct map *map, char *key, struct arena *scratch)
 {
 	struct fault fault = { .kind = FAULT_NONE };
 	struct mailbox mailbox;
+	const char *prefix = strncmp(key, "@.", 2) == 0 ? "@." : "@";
 	const char *domain = NULL;
 	char *normal;
 
@@ -111,9 +113,9 @@ normal_key(struct map *map, char *key, struct arena *scratch)
 		return key;
 	}
 	if (*key == '@'
-	    && address_domain(
-		scratch, key + 1, strlen(key + 1), &domain, &fault))
-		normal = arena_printf(&map->arena, "@%s", domain);
+	    && address_domain(scratch, key + strlen(prefix),
+		strlen(key + strlen(prefix)), &domain, &fault))
+		normal = arena_printf(&map->arena, "%s%s", prefix, domain);
 	else if (*key != '@'
 	    && address_mailbox(scratch, key, strlen(key), &mailbox, &fault))
 		normal = arena_strdup(&map->arena, mailbox.text);
@@ -124,22 +126,37 @@ normal_key(struct map *map, char *key, struct arena *scratch)
 	return normal;
 }
 
+/* Who is told what is wrong, and what a line should look like. */
+struct telling {
+	map_complain *complain;
+	void *context;
+	const char *form;
+};
+
+static void
+tell(const struct telling *telling, const struct fault *fault)
+{
+	telling->complain(telling->context, fault);
+}
+
+/* False only for want of memory: a line that can't be is told of. */
 static bool
 add(struct map *map, const struct map_lines *reader,
-    const struct map_line *line, const char *key, struct fault *fault)
+    const struct map_line *line, const char *key, const struct telling *telling)
 {
 	struct entry *slot;
+	struct fault fault;
 
 	if (4 * (map->count + 1) > 3 * map->slot_count
-	    && !grow(map, 2 * map->slot_count, fault))
+	    && !grow(map, 2 * map->slot_count, &fault))
 		return false;
 	slot = slot_of(map, key);
 	if (slot->key != NULL && strcmp(slot->value, line->value) != 0) {
-		fault_set(fault, FAULT_PERMANENT,
+		fault_set(&fault, FAULT_PERMANENT,
 		    "%s:%zu: %.100s is there already, with another value; "
 		    "remove one of the lines",
 		    reader->path, line->number, key);
-		return false;
+		tell(telling, &fault);
 	}
 	if (slot->key == NULL) {
 		slot->key = key;
@@ -150,34 +167,43 @@ add(struct map *map, const struct map_lines *reader,
 }
 
 static bool
+fill_line(struct map *map, const struct map_lines *reader,
+    const struct map_line *line, struct arena *scratch,
+    const struct telling *telling)
+{
+	struct fault fault;
+	const char *key;
+
+	if (*line->value == '\0') {
+		fault_set(&fault, FAULT_PERMANENT,
+		    "%s:%zu: %.100s has no value; write \"%s\"", reader->path,
+		    line->number, line->key, telling->form);
+		tell(telling, &fault);
+		return true;
+	}
+	if (scratch->used_bytes > SCRATCH_BYTES)
+		arena_clear(scratch);
+	key = normal_key(map, line->key, scratch);
+	return key != NULL && add(map, reader, line, key, telling);
+}
+
+/* All lines that can be; the others are told of. False: no memory. */
+static bool
 fill(struct map *map, struct map_lines *reader, struct arena *scratch,
-    struct fault *fault)
+    const struct telling *telling)
 {
 	struct map_line line;
-	const char *key;
-	bool is_end;
+	struct fault fault;
+	bool is_end = false;
 
-	while (map_lines_next(reader, &line, &is_end, fault)) {
-		if (is_end)
-			return true;
-		if (*line.value == '\0') {
-			fault_set(fault, FAULT_PERMANENT,
-			    "%s:%zu: %.100s has no value; write \"address "
-			    "login\"",
-			    reader->path, line.number, line.key);
-			return false;
-		}
-		if (scratch->used_bytes > SCRATCH_BYTES)
-			arena_clear(scratch);
-		key = normal_key(map, line.key, scratch);
-		if (key == NULL) {
-			fault_memory(fault);
-			return false;
-		}
-		if (!add(map, reader, &line, key, fault))
+	while (!is_end) {
+		if (!map_lines_next(reader, &line, &is_end, &fault))
+			tell(telling, &fault);
+		else if (!is_end
+		    && !fill_line(map, reader, &line, scratch, telling))
 			return false;
 	}
-	return false;
+	return true;
 }
 
 /* Slots for a key in each line, so that a large map needn't grow; within
@@ -211,29 +237,64 @@ seed(struct map *map)
 }
 
 struct map *
-map_open(const char *path, struct fault *fault)
+map_read(
+    const char *path, const char *form, map_complain *complain, void *context)
 {
+	struct telling telling = { complain, context, form };
 	struct map *map = calloc(1, sizeof(*map));
+	struct fault fault;
 	struct map_lines reader;
 	struct arena scratch;
 	bool is_whole;
 
 	if (map == NULL) {
-		fault_memory(fault);
+		fault_memory(&fault);
+		tell(&telling, &fault);
 		return NULL;
 	}
 	arena_init(&map->arena, 2UL * MAP_LINES_FILE_BYTES);
 	arena_init(&scratch, 16 * SCRATCH_BYTES);
-	if (!map_lines_open(&reader, path, fault)) {
+	if (!map_lines_open(&reader, path, &fault)) {
+		tell(&telling, &fault);
 		map_close(&map);
 		return NULL;
 	}
 	map->text = reader.text;
 	seed(map);
-	is_whole = grow(map, first_slots(&reader), fault)
-	    && fill(map, &reader, &scratch, fault);
+	is_whole = grow(map, first_slots(&reader), &fault)
+	    && fill(map, &reader, &scratch, &telling);
 	arena_clear(&scratch);
-	if (!is_whole)
+	if (!is_whole) {
+		fault_memory(&fault);
+		tell(&telling, &fault);
+		map_close(&map);
+	}
+	return map;
+}
+
+/* The first fault, and whether there was one. */
+struct first_fault {
+	struct fault *fault;
+	bool is_there;
+};
+
+static void
+keep_first(void *context, const struct fault *fault)
+{
+	struct first_fault *first = context;
+
+	if (!first->is_there && first->fault != NULL)
+		*first->fault = *fault;
+	first->is_there = true;
+}
+
+struct map *
+map_open(const char *path, struct fault *fault)
+{
+	struct first_fault first = { .fault = fault };
+	struct map *map = map_read(path, "KEY VALUE", keep_first, &first);
+
+	if (first.is_there)
 		map_close(&map);
 	return map;
 }

@@ -11,11 +11,20 @@
 
 struct map;
 
+/* Called with a fault of a map: "FILE:LINE: ...". */
+typedef void map_complain(void *context, const struct fault *fault);
+
 /* Read a texthash file (postmap(1)'s input form: key, blanks, value; '#'
  * comments; a line that begins with a blank continues the one before). Keys
  * are folded to lower case and their domain part is normalised to A-labels.
- * NULL with words "FILE:LINE: ..." for an unreadable file, a key without a
- * value, or a key that is there twice with different values. */
+ * complain is called for each fault: an unreadable file, a key without a value
+ * (form is what to write: "address login"), a key that is there twice with
+ * different values, no memory. Lines at fault are left out; NULL if none can
+ * be read at all. */
+struct map *map_read(
+    const char *path, const char *form, map_complain *complain, void *context);
+
+/* The same, all or nothing: NULL with the first of its faults. */
 struct map *map_open(const char *path, struct fault *fault);
 
 /* The value of key (in lower case), or NULL. Any thread. */

@@ -1,130 +1,18 @@
 #include "conf/options.h"
 
 #include "conf/conf.h"
+#include "conf/options_words.h"
 #include "policy/window.h"
 
 #include <assert.h>
 
-static const struct option_word modes[] = {
-	{ "enforce", MODE_ENFORCE },
-	{ "observe", MODE_OBSERVE },
-	{ NULL, 0 },
-};
-
-static const struct option_word log_targets[] = {
-	{ "syslog", LOG_TARGET_SYSLOG },
-	{ "stderr", LOG_TARGET_STDERR },
-	{ NULL, 0 },
-};
-
-static const struct option_word log_formats[] = {
-	{ "logfmt", LOG_FORMAT_LOGFMT },
-	{ "json", LOG_FORMAT_JSON },
-	{ NULL, 0 },
-};
-
-static const struct option_word log_levels[] = {
-	{ "error", LOG_LEVEL_ERROR },
-	{ "warning", LOG_LEVEL_WARNING },
-	{ "info", LOG_LEVEL_INFO },
-	{ "debug", LOG_LEVEL_DEBUG },
-	{ NULL, 0 },
-};
-
-static const struct option_word backends[] = {
-	{ "lmdb", STORE_LMDB },
-	{ "redis", STORE_REDIS },
-	{ NULL, 0 },
-};
-
-static const struct option_word failures[] = {
-	{ "local", ON_FAILURE_LOCAL },
-	{ "accept", ON_FAILURE_ACCEPT },
-	{ "tempfail", ON_FAILURE_TEMPFAIL },
-	{ NULL, 0 },
-};
-
-static const struct option_word canons[] = {
-	{ "simple", CANON_SIMPLE },
-	{ "relaxed", CANON_RELAXED },
-	{ NULL, 0 },
-};
-
-static const struct option_word key_actions[] = {
-	{ "accept", ACTION_ACCEPT },
-	{ "tempfail", ACTION_TEMPFAIL },
-	{ "reject", ACTION_REJECT },
-	{ NULL, 0 },
-};
-
-static const struct option_word sender_actions[] = {
-	{ "observe", ACTION_OBSERVE },
-	{ "reject", ACTION_REJECT },
-	{ NULL, 0 },
-};
-
-static const struct option_word owner_words[] = {
-	{ "own", OWNERS_OWN },
-	{ "map", OWNERS_MAP },
-	{ "all", OWNERS_ALL },
-	{ NULL, 0 },
-};
-
-static const struct option_word checks[] = {
-	{ "envelope", offsetof(struct senders_conf, rules.check_envelope) },
-	{ "from", offsetof(struct senders_conf, rules.check_from) },
-	{ NULL, 0 },
-};
-
-static const struct option_word sources[] = {
-	{ "sasl", ACCOUNT_SASL },
-	{ "network", ACCOUNT_NETWORK },
-	{ "header", ACCOUNT_HEADER },
-	{ "uid", ACCOUNT_UID },
-	{ "host", ACCOUNT_HOST },
-	{ "client", ACCOUNT_CLIENT },
-	{ NULL, 0 },
-};
-
-static const struct option_word limit_keys[] = {
-	{ "account", LIMIT_KEY_ACCOUNT },
-	{ "parent", LIMIT_KEY_PARENT },
-	{ "from_domain", LIMIT_KEY_FROM_DOMAIN },
-	{ "client_ip", LIMIT_KEY_CLIENT_IP },
-	{ "sender", LIMIT_KEY_SENDER },
-	{ "global", LIMIT_KEY_GLOBAL },
-	{ NULL, 0 },
-};
-
-static const struct option_word limit_counts[] = {
-	{ "messages", LIMIT_MESSAGES },
-	{ "recipients", LIMIT_RECIPIENTS },
-	{ "new_recipients", LIMIT_NEW_RECIPIENTS },
-	{ "bytes", LIMIT_BYTES },
-	{ "refusals", LIMIT_REFUSALS },
-	{ NULL, 0 },
-};
-
-static const struct option_word limit_actions[] = {
-	{ "tempfail", ACTION_TEMPFAIL },
-	{ "reject", ACTION_REJECT },
-	{ "hold", ACTION_HOLD },
-	{ NULL, 0 },
-};
-
-static const struct option_word class_names[] = {
-	{ "submission", CLASS_SUBMISSION },
-	{ "local", CLASS_LOCAL },
-	{ "relay", CLASS_RELAY },
-	{ "inbound", CLASS_INBOUND },
-	{ NULL, 0 },
-};
-
 static const struct option_section sections[] = {
 	{ "log", LABEL_NONE, "where log lines go, and in which form" },
+	{ "dns", LABEL_NONE, "how names are looked up" },
 	{ "store", LABEL_NONE, "where charges are kept" },
 	{ "sign", LABEL_NONE, "keys, and how signatures are made" },
 	{ "senders", LABEL_NONE, "who may use which sender addresses" },
+	{ "preflight", LABEL_NONE, "what is done about what a receiver sees" },
 	{ "accounts", LABEL_NONE, "whom a message is charged to" },
 	{ "limit", LABEL_NAME, "a sending limit" },
 	{ "plan", LABEL_NAME, "the limits that some accounts have" },
@@ -132,7 +20,8 @@ static const struct option_section sections[] = {
 	{ "listener", LABEL_LISTENER, "what one port of the MTA asks for" },
 };
 
-#define TERA (1024ULL * 1024 * 1024 * 1024)
+#define GIGA (1024ULL * 1024 * 1024)
+#define TERA (1024 * GIGA)
 #define DAY_S (24ULL * 3600)
 
 static const struct option options[] = {
@@ -176,7 +65,7 @@ static const struct option options[] = {
 	    .name = "mode",
 	    .type = OPTION_WORD,
 	    .standard = "enforce",
-	    .words = modes,
+	    .words = options_words_modes,
 	    .offset = offsetof(struct conf, mode),
 	    .meaning = "observe: everything is decided and logged, nothing is "
 		       "refused" },
@@ -205,6 +94,37 @@ static const struct option options[] = {
 	    .meaning = "the header field that names the account to the next "
 		       "relay" },
 	{ .section = "",
+	    .name = "egress",
+	    .type = OPTION_EGRESS,
+	    .standard = "{ }",
+	    .maximum = PREFLIGHT_EGRESS,
+	    .offset = offsetof(struct conf, egress),
+	    .more = offsetof(struct conf, egress_count),
+	    .meaning = "the addresses that mail leaves from, with their HELO; "
+		       "empty: SPF is unknown" },
+	{ .section = "",
+	    .name = "egress_map",
+	    .type = OPTION_MAP,
+	    .standard = "\"\"",
+	    .maximum = 4095,
+	    .offset = offsetof(struct conf, egress_map),
+	    .meaning = "the egress addresses of some senders or transports" },
+	{ .section = "",
+	    .name = "authserv_id",
+	    .type = OPTION_DOMAIN,
+	    .standard = "\"\"",
+	    .offset = offsetof(struct conf, authserv_id),
+	    .meaning = "whose Authentication-Results are removed; empty: the "
+		       "MTA's own name" },
+	{ .section = "",
+	    .name = "local_mailers",
+	    .type = OPTION_NAMES,
+	    .standard = "{ local, virtual, lmtp, dovecot }",
+	    .maximum = 100,
+	    .offset = offsetof(struct conf, local_mailers),
+	    .meaning = "the MTA's transports whose mail stays on this "
+		       "server" },
+	{ .section = "",
 	    .name = "max_busy",
 	    .type = OPTION_NUMBER,
 	    .unit = UNIT_MESSAGES,
@@ -227,7 +147,7 @@ static const struct option options[] = {
 	    .type = OPTION_LOG_TARGET,
 	    .standard = "syslog",
 	    .maximum = 4095,
-	    .words = log_targets,
+	    .words = options_words_log_targets,
 	    .offset = offsetof(struct conf, log.target),
 	    .more = offsetof(struct conf, log.file),
 	    .meaning = "syslog, stderr, or the path of a file" },
@@ -235,22 +155,60 @@ static const struct option options[] = {
 	    .name = "format",
 	    .type = OPTION_WORD,
 	    .standard = "logfmt",
-	    .words = log_formats,
+	    .words = options_words_log_formats,
 	    .offset = offsetof(struct conf, log.format),
 	    .meaning = "key=value pairs, or one JSON object a line" },
 	{ .section = "log",
 	    .name = "level",
 	    .type = OPTION_WORD,
 	    .standard = "info",
-	    .words = log_levels,
+	    .words = options_words_log_levels,
 	    .offset = offsetof(struct conf, log.level),
 	    .meaning = "the least important lines that are written" },
+
+	{ .section = "dns",
+	    .name = "servers",
+	    .type = OPTION_SERVERS,
+	    .standard = "{ }",
+	    .maximum = 16,
+	    .offset = offsetof(struct conf, dns.servers),
+	    .more = offsetof(struct conf, dns.server_count),
+	    .meaning = "the resolvers that are asked; empty: those of "
+		       "/etc/resolv.conf" },
+	{ .section = "dns",
+	    .name = "timeout",
+	    .type = OPTION_DURATION,
+	    .unit = UNIT_MS,
+	    .standard = "\"5s\"",
+	    .minimum = 100,
+	    .maximum = 15000,
+	    .offset = offsetof(struct conf, dns.timeout_ms),
+	    .meaning = "how long all look-ups of one message may take "
+		       "together" },
+	{ .section = "dns",
+	    .name = "trust_anchor",
+	    .type = OPTION_FILE,
+	    .standard = "\"\"",
+	    .maximum = 4095,
+	    .offset = offsetof(struct conf, dns.trust_anchor),
+	    .meaning = "a file with the keys of DNSSEC; empty: nothing is "
+		       "validated" },
+	{ .section = "dns",
+	    .name = "cache_size",
+	    .type = OPTION_SIZE,
+	    .unit = UNIT_OCTETS,
+	    .standard = "\"32M\"",
+	    .minimum = 1024 * 1024,
+	    .maximum = GIGA * 4,
+	    .offset = offsetof(struct conf, dns.cache_bytes),
+	    .meaning = "the most that answers of the DNS may take in "
+		       "memory" },
 
 	{ .section = "store",
 	    .name = "backend",
 	    .type = OPTION_WORD,
 	    .standard = "lmdb",
-	    .words = backends,
+	    .words = options_words_backends,
 	    .offset = offsetof(struct conf, store.backend),
 	    .meaning = "what keeps the charges" },
 	{ .section = "store",
@@ -306,7 +264,7 @@ static const struct option options[] = {
 	    .name = "on_failure",
 	    .type = OPTION_WORD,
 	    .standard = "local",
-	    .words = failures,
+	    .words = options_words_failures,
 	    .offset = offsetof(struct conf, store.on_failure),
 	    .meaning = "while the store can't be asked: count on this host, "
 		       "accept, or tempfail" },
@@ -332,7 +290,7 @@ static const struct option options[] = {
 	    .name = "canonicalization",
 	    .type = OPTION_CANON,
 	    .standard = "\"relaxed/simple\"",
-	    .words = canons,
+	    .words = options_words_canons,
 	    .offset = offsetof(struct sign_conf, rules.header_canon),
 	    .more = offsetof(struct sign_conf, rules.body_canon),
 	    .meaning = "of header and body, each relaxed or simple" },
@@ -370,14 +328,14 @@ static const struct option options[] = {
 	    .name = "on_missing_key",
 	    .type = OPTION_WORD,
 	    .standard = "accept",
-	    .words = key_actions,
+	    .words = options_words_key_actions,
 	    .offset = offsetof(struct sign_conf, on_missing_key),
 	    .meaning = "no key for the author's domain" },
 	{ .section = "sign",
 	    .name = "on_key_error",
 	    .type = OPTION_WORD,
 	    .standard = "tempfail",
-	    .words = key_actions,
+	    .words = options_words_key_actions,
 	    .offset = offsetof(struct sign_conf, on_key_error),
 	    .meaning = "a key is there, but it can't be used" },
 
@@ -385,7 +343,7 @@ static const struct option options[] = {
 	    .name = "owners",
 	    .type = OPTION_WORD,
 	    .standard = "own",
-	    .words = owner_words,
+	    .words = options_words_owners,
 	    .offset = offsetof(struct senders_conf, rules.owners),
 	    .meaning = "an account's own address and domain, those and a map, "
 		       "or all" },
@@ -416,24 +374,86 @@ static const struct option options[] = {
 	    .type = OPTION_FLAGS,
 	    .standard = "{ envelope, from }",
 	    .maximum = 16,
-	    .words = checks,
+	    .words = options_words_checks,
 	    .offset = offsetof(struct senders_conf, rules),
 	    .meaning = "which addresses must be the account's" },
 	{ .section = "senders",
 	    .name = "on_mismatch",
 	    .type = OPTION_WORD,
 	    .standard = "observe",
-	    .words = sender_actions,
+	    .words = options_words_sender_actions,
 	    .offset = offsetof(struct senders_conf, rules.on_mismatch),
 	    .meaning = "an address is not the account's" },
 	{ .section = "senders",
 	    .name = "on_bad_from",
 	    .type = OPTION_WORD,
 	    .standard = "observe",
-	    .words = sender_actions,
+	    .words = options_words_sender_actions,
 	    .offset = offsetof(struct senders_conf, rules.on_bad_from),
 	    .meaning = "From is missing, doubled or without a usable "
 		       "address" },
+
+	{ .section = "preflight",
+	    .name = "profiles",
+	    .type = OPTION_FLAGS,
+	    .standard = "{ rfc9989, rfc7489 }",
+	    .minimum = 1,
+	    .maximum = PREFLIGHT_PROFILES,
+	    .words = options_words_profiles,
+	    .offset = offsetof(struct preflight_conf, profiles),
+	    .meaning = "the rules that are judged by; the mildest decides" },
+	{ .section = "preflight",
+	    .name = "on_fail_reject",
+	    .type = OPTION_WORD,
+	    .standard = "observe",
+	    .words = options_words_preflight_actions,
+	    .offset =
+		offsetof(struct preflight_conf, on[PREFLIGHT_FAIL_REJECT]),
+	    .meaning = "a receiver is asked to refuse it; in class "
+		       "submission reject by default" },
+	{ .section = "preflight",
+	    .name = "on_fail_quarantine",
+	    .type = OPTION_WORD,
+	    .standard = "observe",
+	    .words = options_words_preflight_actions,
+	    .offset =
+		offsetof(struct preflight_conf, on[PREFLIGHT_FAIL_QUARANTINE]),
+	    .meaning = "a receiver is asked to treat it as spam" },
+	{ .section = "preflight",
+	    .name = "on_fail_none",
+	    .type = OPTION_WORD,
+	    .standard = "observe",
+	    .words = options_words_preflight_actions,
+	    .offset = offsetof(struct preflight_conf, on[PREFLIGHT_FAIL_NONE]),
+	    .meaning = "it fails, and the policy is none" },
+	{ .section = "preflight",
+	    .name = "on_no_policy",
+	    .type = OPTION_WORD,
+	    .standard = "accept",
+	    .words = options_words_preflight_actions,
+	    .offset = offsetof(struct preflight_conf, on[PREFLIGHT_NO_POLICY]),
+	    .meaning = "the author's domain has no DMARC record" },
+	{ .section = "preflight",
+	    .name = "on_temperror",
+	    .type = OPTION_WORD,
+	    .standard = "accept",
+	    .words = options_words_preflight_actions,
+	    .offset = offsetof(struct preflight_conf, on[PREFLIGHT_TEMPERROR]),
+	    .meaning = "it can't be told now" },
+	{ .section = "preflight",
+	    .name = "on_permerror",
+	    .type = OPTION_WORD,
+	    .standard = "observe",
+	    .words = options_words_preflight_actions,
+	    .offset = offsetof(struct preflight_conf, on[PREFLIGHT_PERMERROR]),
+	    .meaning = "From has no domain that can be looked up" },
+	{ .section = "preflight",
+	    .name = "check_published_key",
+	    .type = OPTION_BOOLEAN,
+	    .standard = "yes",
+	    .offset = offsetof(struct preflight_conf, checks_keys),
+	    .meaning = "is the published key compared with the one that "
+		       "signs?" },
 
 	{ .section = "accounts",
 	    .name = "identify",
@@ -441,7 +461,7 @@ static const struct option options[] = {
 	    .standard = "{ sasl, network, header, uid, host, client }",
 	    .minimum = 1,
 	    .maximum = 16,
-	    .words = sources,
+	    .words = options_words_sources,
 	    .offset = offsetof(struct conf, accounts.identify),
 	    .more = offsetof(struct conf, accounts.identify_count),
 	    .meaning = "what names an account; the first that does counts" },
@@ -488,14 +508,14 @@ static const struct option options[] = {
 	    .name = "key",
 	    .type = OPTION_WORD,
 	    .standard = "account",
-	    .words = limit_keys,
+	    .words = options_words_limit_keys,
 	    .offset = offsetof(struct limit, key),
 	    .meaning = "whose sending is counted" },
 	{ .section = "limit",
 	    .name = "count",
 	    .type = OPTION_WORD,
 	    .standard = "recipients",
-	    .words = limit_counts,
+	    .words = options_words_limit_counts,
 	    .offset = offsetof(struct limit, count),
 	    .meaning = "what is counted" },
 	{ .section = "limit",
@@ -519,14 +539,14 @@ static const struct option options[] = {
 	    .name = "action",
 	    .type = OPTION_WORD,
 	    .standard = "tempfail",
-	    .words = limit_actions,
+	    .words = options_words_limit_actions,
 	    .offset = offsetof(struct limit, action),
 	    .meaning = "what happens to a message that doesn't fit" },
 	{ .section = "limit",
 	    .name = "mode",
 	    .type = OPTION_WORD,
 	    .standard = "enforce",
-	    .words = modes,
+	    .words = options_words_modes,
 	    .offset = offsetof(struct limit, mode),
 	    .meaning = "observe: this limit is counted and logged only" },
 	{ .section = "limit",
@@ -557,21 +577,21 @@ static const struct option options[] = {
 	    .name = "mode",
 	    .type = OPTION_WORD,
 	    .standard = "enforce",
-	    .words = modes,
+	    .words = options_words_modes,
 	    .offset = offsetof(struct class_conf, mode),
 	    .meaning = "observe: nothing of this class is refused" },
 	{ .section = "class local",
 	    .name = "mode",
 	    .type = OPTION_WORD,
 	    .standard = "observe",
-	    .words = modes,
+	    .words = options_words_modes,
 	    .offset = offsetof(struct class_conf, mode),
 	    .meaning = "observe: nothing of this class is refused or held" },
 	{ .section = "class relay",
 	    .name = "mode",
 	    .type = OPTION_WORD,
 	    .standard = "observe",
-	    .words = modes,
+	    .words = options_words_modes,
 	    .offset = offsetof(struct class_conf, mode),
 	    .meaning = "observe: nothing of this class is refused" },
 	{ .section = "class",
@@ -580,6 +600,12 @@ static const struct option options[] = {
 	    .standard = "yes",
 	    .offset = offsetof(struct class_conf, sign),
 	    .meaning = "is mail of this class signed?" },
+	{ .section = "class",
+	    .name = "preflight",
+	    .type = OPTION_BOOLEAN,
+	    .standard = "yes",
+	    .offset = offsetof(struct class_conf, preflight),
+	    .meaning = "is it found out what a receiver will see?" },
 	{ .section = "class",
 	    .name = "limits",
 	    .type = OPTION_BOOLEAN,
@@ -614,7 +640,7 @@ static const struct option options[] = {
 	    .name = "class",
 	    .type = OPTION_WORD,
 	    .standard = "\"\"",
-	    .words = class_names,
+	    .words = options_words_classes,
 	    .offset = offsetof(struct listener_conf, traffic_class),
 	    .meaning = "the class of all mail that comes here; empty: as "
 		       "found out" },

@@ -38,6 +38,10 @@ enum option_type {
 	OPTION_REDIS,       /* const struct redis_place *; NULL if empty */
 	OPTION_NETWORK_MAP, /* const struct network_account *, more: count */
 	OPTION_TEMPLATE,    /* const char *: a reply; NULL if empty */
+	OPTION_EGRESS,      /* const struct egress *, more: its count */
+	OPTION_NAMES,       /* struct name_list */
+	OPTION_SERVERS,     /* const char *const *, more: its count */
+	OPTION_FILE,        /* const char *, absolute; must be readable */
 };
 
 enum option_unit {
@@ -55,8 +59,9 @@ struct option_word {
 	size_t value;
 };
 
-/* Rows of sections "sign" and "senders" may stand in every class but inbound
- * too; those of "class" in these classes; those of "class NAME" only there. */
+/* Rows of sections "sign", "senders" and "preflight" may stand in every class
+ * but inbound too; those of "class" in these classes; those of "class NAME"
+ * only there. */
 struct option {
 	const char *section; /* "" is the top level */
 	const char *name;

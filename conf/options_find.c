@@ -38,6 +38,7 @@ options_allows(
 	return strcmp(option->section, "class") == 0
 	    || strcmp(option->section, "sign") == 0
 	    || strcmp(option->section, "senders") == 0
+	    || strcmp(option->section, "preflight") == 0
 	    || is_class_row(label, option);
 }
 
@@ -125,6 +126,10 @@ options_type_name(enum option_type type)
 		[OPTION_REDIS] = "URL",
 		[OPTION_NETWORK_MAP] = "path",
 		[OPTION_TEMPLATE] = "template",
+		[OPTION_EGRESS] = "list of addresses",
+		[OPTION_NAMES] = "list of words",
+		[OPTION_SERVERS] = "list of addresses",
+		[OPTION_FILE] = "path",
 	};
 
 	return names[type];

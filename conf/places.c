@@ -13,7 +13,9 @@ enum {
 	SOCKET_PATH_OCTETS = sizeof(((struct sockaddr_un *)0)->sun_path) - 1,
 	FIRST_FREE_DESCRIPTOR = 3, /* after those of standard streams */
 	LAST_DESCRIPTOR = 65535,
+	PORT_OCTETS = 5,
 	REDIS_KEY_OCTETS = 512,
+	SOCKETMAP_NAME_OCTETS = 512,
 };
 
 const char *
@@ -103,6 +105,42 @@ places_directory(const struct reading *reading)
 	}
 	if (field != NULL)
 		*field = path;
+}
+
+/* Can the file be read by whom it is read now? 0, or the errno. */
+static int
+file_problem(const char *path)
+{
+	struct stat status;
+
+	if (stat(path, &status) < 0 || access(path, R_OK) < 0)
+		return errno;
+	return S_ISREG(status.st_mode) ? 0 : EINVAL;
+}
+
+void
+places_file(const struct reading *reading)
+{
+	const char **field = values_field(reading);
+	const char *path;
+	int problem;
+
+	if (*reading->text == '\0' && values_may_be_empty(reading)) {
+		*field = "";
+		return;
+	}
+	path = path_of(reading, reading->text, reading->option->maximum);
+	if (path == NULL)
+		return;
+	problem = file_problem(path);
+	if (problem == ENOENT)
+		refuse_place(reading, path,
+		    "there is no such file; make it, or mend the path");
+	else if (problem == EINVAL)
+		refuse_place(reading, path, "is no file");
+	else if (problem != 0)
+		refuse_place(reading, path, strerrordesc_np(problem));
+	*field = path;
 }
 
 /* The unix socket at a path as a value, "unix:" and all. */
@@ -242,12 +280,38 @@ places_log_target(const struct reading *reading)
 	}
 }
 
-/* The map at path; it is read once, however many options name it. */
+/* What a line of the option's map looks like. */
+static const char *
+form_of(const struct option *option)
+{
+	if (strcmp(option->name, "egress_map") == 0)
+		return "KEY ADDRESS HELO";
+	if (strcmp(option->section, "accounts") == 0)
+		return "LOGIN ACCOUNT PARENT PLAN";
+	return "ADDRESS LOGIN";
+}
+
+static void
+complain_of_map(void *context, const struct fault *fault)
+{
+	const struct reading *reading = context;
+
+	if (fault->kind == FAULT_MEMORY)
+		problems_memory(&reading->build->problems);
+	else
+		problems_add(&reading->build->problems, reading->given->source,
+		    reading->line, "%s: %s", reading->option->name,
+		    fault->words);
+}
+
+/* The map at path; it is read once, however many options name it. With lines
+ * that can't be it is still a map, of the others, so that these can be
+ * checked. */
 static const struct map *
 shared_map(const struct reading *reading, const char *path)
 {
 	struct build *build = reading->build;
-	struct fault fault = { .kind = FAULT_NONE };
+	struct reading context = *reading;
 	struct open_map *open;
 
 	for (open = build->own->maps; open != NULL; open = open->next)
@@ -257,13 +321,10 @@ shared_map(const struct reading *reading, const char *path)
 	if (open == NULL)
 		return NULL;
 	open->path = path;
-	open->map = map_open(path, &fault);
-	if (open->map == NULL) {
-		problems_add(&build->problems, reading->given->source,
-		    reading->line, "%s: %s", reading->option->name,
-		    fault.words);
+	open->map =
+	    map_read(path, form_of(reading->option), complain_of_map, &context);
+	if (open->map == NULL)
 		return NULL;
-	}
 	open->next = build->own->maps;
 	build->own->maps = open;
 	return open->map;
@@ -281,17 +342,6 @@ read_texthash(
 	source->name = path;
 	source->map = shared_map(reading, path);
 	return source->map != NULL;
-}
-
-/* Can the file be read by whom it is read now? 0, or the errno. */
-static int
-file_problem(const char *path)
-{
-	struct stat status;
-
-	if (stat(path, &status) < 0 || access(path, R_OK) < 0)
-		return errno;
-	return S_ISREG(status.st_mode) ? 0 : EINVAL;
 }
 
 /* postmap(1) adds ".lmdb" to the name it is given; people write either. */
@@ -339,6 +389,98 @@ read_hash(
 	return source->name != NULL;
 }
 
+/* "HOST:PORT", an IPv6 address in brackets. */
+static bool
+is_host_and_port(const char *text, size_t length)
+{
+	char space[ADDRESS_DOMAIN_OCTETS + sizeof("[]:65535")];
+	uint64_t number;
+	char *host = space;
+	char *colon;
+
+	if (length >= sizeof(space))
+		return false;
+	memcpy(space, text, length);
+	space[length] = '\0';
+	colon = strrchr(space, ':');
+	if (colon == NULL || colon == space || strlen(colon + 1) > PORT_OCTETS
+	    || !text_number(colon + 1, 1, UINT16_MAX, &number))
+		return false;
+	*colon = '\0';
+	if (*host == '[' && colon[-1] == ']') {
+		colon[-1] = '\0';
+		return strchr(++host, ':') != NULL && is_host(host);
+	}
+	return strchr(host, ':') == NULL && is_host(host);
+}
+
+/* What is asked is "NAME KEY", so the name ends at a blank. */
+static bool
+is_socketmap_name(const char *name)
+{
+	const char *at = name;
+
+	while (*at > ' ' && *at <= '~')
+		at++;
+	return *at == '\0' && at > name && at - name <= SOCKETMAP_NAME_OCTETS;
+}
+
+/* The socket of a socketmap, the first length octets of text; NULL if it is
+ * none, which was told. */
+static const char *
+read_socketmap_socket(
+    const struct reading *reading, const char *text, size_t length)
+{
+	struct build *build = reading->build;
+	size_t unix_length = prefixed(text, "unix:");
+	size_t inet_length = prefixed(text, "inet:");
+	const char *socket = NULL;
+	const char *path;
+
+	if (unix_length > 0 && unix_length < length) {
+		path = arena_copy(
+		    build->scratch, text + unix_length, length - unix_length);
+		if (path != NULL && (path = unix_socket(reading, path)) == NULL)
+			return NULL;
+		if (path != NULL)
+			socket = arena_printf(build->arena, "unix:%s", path);
+	} else if (inet_length > 0 && inet_length < length
+	    && is_host_and_port(text + inet_length, length - inet_length)) {
+		socket = arena_copy(build->arena, text, length);
+	} else {
+		values_refuse(reading,
+		    "names no socket; write \"socketmap:inet:HOST:PORT:NAME\" "
+		    "or \"socketmap:unix:PATH:NAME\"");
+		return NULL;
+	}
+	if (socket == NULL)
+		problems_memory(&build->problems);
+	return socket;
+}
+
+/* Whether somebody answers there is found out when it is asked. */
+static bool
+read_socketmap(
+    const struct reading *reading, const char *text, struct map_source *source)
+{
+	const char *colon = strrchr(text, ':');
+
+	if (colon == NULL || !is_socketmap_name(colon + 1)) {
+		values_refuse(reading,
+		    "names no map of the server, without blanks; write "
+		    "\"socketmap:inet:HOST:PORT:NAME\" or "
+		    "\"socketmap:unix:PATH:NAME\"");
+		return false;
+	}
+	source->kind = MAP_SOCKETMAP;
+	source->socket =
+	    read_socketmap_socket(reading, text, (size_t)(colon - text));
+	if (source->socket == NULL)
+		return false;
+	source->name = values_keep(reading->build, colon + 1);
+	return source->name != NULL;
+}
+
 void
 places_map(const struct reading *reading)
 {
@@ -350,6 +492,7 @@ places_map(const struct reading *reading)
 		{ "texthash:", read_texthash },
 		{ "lmdb:", read_lmdb },
 		{ "redis:", read_hash },
+		{ "socketmap:", read_socketmap },
 	};
 	const struct map_source **field = values_field(reading);
 	struct map_source *source;
@@ -371,7 +514,9 @@ places_map(const struct reading *reading)
 	}
 	values_refuse(reading,
 	    "is no map that can be read here; write \"texthash:FILE\", the "
-	    "file being postmap's input, \"lmdb:FILE\", or \"redis:KEY\"");
+	    "file being postmap's input, \"lmdb:FILE\", \"redis:KEY\", "
+	    "\"socketmap:inet:HOST:PORT:NAME\" or "
+	    "\"socketmap:unix:PATH:NAME\"");
 }
 
 void

@@ -16,6 +16,9 @@ const char *places_absolute(
  * A file's or directory's path that need not be there yet. */
 void places_path(const struct reading *reading);
 
+/* A file that must be there and be readable, or nothing. */
+void places_file(const struct reading *reading);
+
 /* A directory that must be there, if it was written. */
 void places_directory(const struct reading *reading);
 
@@ -28,8 +31,9 @@ void places_control(const struct reading *reading);
 /* "syslog", "stderr", or a file. */
 void places_log_target(const struct reading *reading);
 
-/* "texthash:FILE", read at once; "lmdb:FILE", which must be there; or
- * "redis:KEY". */
+/* "texthash:FILE", read at once; "lmdb:FILE", which must be there;
+ * "redis:KEY"; or "socketmap:inet:HOST:PORT:NAME" and
+ * "socketmap:unix:PATH:NAME", which need not answer yet. */
 void places_map(const struct reading *reading);
 
 /* A URL that says where Redis is, or nothing. It isn't shown again: a password

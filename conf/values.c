@@ -3,6 +3,7 @@
 #include "conf/nearest.h"
 #include "conf/numbers.h"
 #include "conf/places.h"
+#include "conf/values_dns.h"
 #include "policy/reply.h"
 #include "policy/text.h"
 
@@ -58,6 +59,13 @@ void
 values_refuse(const struct reading *reading, const char *words)
 {
 	refuse(reading, reading->text, reading->line, words);
+}
+
+void
+values_refuse_entry(const struct reading *reading,
+    const struct parse_value *value, const char *words)
+{
+	refuse(reading, value->text, value->line, words);
 }
 
 bool
@@ -518,6 +526,10 @@ static const struct {
 	[OPTION_REDIS] = { false, places_redis },
 	[OPTION_NETWORK_MAP] = { false, places_network_map },
 	[OPTION_TEMPLATE] = { false, read_template },
+	[OPTION_EGRESS] = { true, values_dns_egress },
+	[OPTION_NAMES] = { true, values_dns_names },
+	[OPTION_SERVERS] = { true, values_dns_servers },
+	[OPTION_FILE] = { false, places_file },
 };
 
 /* One value, or a list with as many entries as there may be. */

@@ -39,6 +39,10 @@ bool values_is_label(const char *text);
 /* Tell that the value is wrong: "OPTION: VALUE WORDS". */
 void values_refuse(const struct reading *reading, const char *words);
 
+/* The same for one value of a list. */
+void values_refuse_entry(const struct reading *reading,
+    const struct parse_value *value, const char *words);
+
 /* A copy of text that lives as long as the snapshot; NULL, and problems know,
  * for want of memory. */
 const char *values_keep(struct build *build, const char *text);

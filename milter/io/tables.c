@@ -2,8 +2,11 @@
 
 #include "milter/io/clock.h"
 #include "milter/io/redis_pool.h"
+#include "milter/io/tables_away.h"
 #include "milter/io/tables_lmdb.h"
+#include "milter/io/tables_socketmap.h"
 
+#include <assert.h>
 #include <hiredis/hiredis.h>
 #include <pthread.h>
 #include <search.h>
@@ -11,20 +14,23 @@
 #include <string.h>
 #include <sys/queue.h>
 
-/* While Redis can't be asked only one question in so many milliseconds tries
- * whether it can: no other waits for it. */
-enum { AWAY_MS = 500 };
+/* How long a socketmap server may take: there may be a database behind it. */
+enum { SOCKETMAP_MS = 2000, SOCKETMAP_IDLE_MS = 10000 };
+
+/* Redis, among the servers that may be away; a socket has a ':'. */
+static const char redis_server[] = "redis";
 
 /* What a source said of one key. */
 struct answer {
 	TAILQ_ENTRY(answer) used; /* in order of use */
 	enum map_kind kind;
+	const char *socket; /* "" where the source has none */
 	const char *name;
 	const char *key;
 	char *value; /* NULL: it has none */
 	uint64_t asked_ms;
 	uint64_t round; /* tables->round when it was asked */
-	char texts[];   /* name and key */
+	char texts[];   /* socket, name and key */
 };
 
 TAILQ_HEAD(answer_list, answer);
@@ -39,9 +45,8 @@ struct tables {
 	size_t count;
 	size_t most;
 	uint64_t round; /* how often all was forgotten */
-	bool is_away;   /* Redis */
-	uint64_t away_until_ms;
-	char away_words[FAULT_WORDS_BYTES];
+	struct tables_away *away;
+	struct tables_socketmap *sockets;
 	struct redis_pool *redis;
 	uint64_t (*clock_ms)(void *context);
 	void *context;
@@ -61,7 +66,12 @@ tables_open(size_t answers_max, struct redis_pool *redis)
 
 	if (tables == NULL)
 		return NULL;
-	if (pthread_mutex_init(&tables->lock, NULL) != 0) {
+	tables->away = tables_away_open();
+	tables->sockets = tables_socketmap_open(SOCKETMAP_MS);
+	if (tables->away == NULL || tables->sockets == NULL
+	    || pthread_mutex_init(&tables->lock, NULL) != 0) {
+		tables_away_close(&tables->away);
+		tables_socketmap_close(&tables->sockets);
 		free(tables);
 		return NULL;
 	}
@@ -91,16 +101,25 @@ compare(const void *one, const void *other)
 		order = strcmp(first->key, second->key);
 	if (order == 0)
 		order = strcmp(first->name, second->name);
+	if (order == 0)
+		order = strcmp(first->socket, second->socket);
 	return order;
+}
+
+static const char *
+socket_of(const struct map_source *source)
+{
+	return source->socket != NULL ? source->socket : "";
 }
 
 static struct answer *
 answer_find(
     struct tables *tables, const struct map_source *source, const char *key)
 {
-	struct answer wanted = {
-		.kind = source->kind, .name = source->name, .key = key
-	};
+	struct answer wanted = { .kind = source->kind,
+		.socket = socket_of(source),
+		.name = source->name,
+		.key = key };
 	struct answer **found = tfind(&wanted, &tables->tree, compare);
 
 	return found != NULL ? *found : NULL;
@@ -122,18 +141,23 @@ static struct answer *
 answer_add(
     struct tables *tables, const struct map_source *source, const char *key)
 {
+	size_t socket_bytes = strlen(socket_of(source)) + 1;
 	size_t name_bytes = strlen(source->name) + 1;
 	size_t key_bytes = strlen(key) + 1;
 	struct answer *answer;
 
 	if (tables->most == 0)
 		return NULL;
-	answer = calloc(1, sizeof(*answer) + name_bytes + key_bytes);
+	answer =
+	    calloc(1, sizeof(*answer) + socket_bytes + name_bytes + key_bytes);
 	if (answer == NULL)
 		return NULL;
 	answer->kind = source->kind;
-	answer->name = memcpy(answer->texts, source->name, name_bytes);
-	answer->key = memcpy(answer->texts + name_bytes, key, key_bytes);
+	answer->socket = memcpy(answer->texts, socket_of(source), socket_bytes);
+	answer->name =
+	    memcpy(answer->texts + socket_bytes, source->name, name_bytes);
+	answer->key =
+	    memcpy(answer->texts + socket_bytes + name_bytes, key, key_bytes);
 	if (tsearch(answer, &tables->tree, compare) == NULL) {
 		free(answer);
 		return NULL;
@@ -215,38 +239,6 @@ keep(struct tables *tables, const struct question *question, const char *value)
 	free(copy);
 }
 
-/* May Redis be asked? If it was away it is this caller who finds out whether
- * it is back. */
-static bool
-may_ask_redis(
-    struct tables *tables, const struct question *question, struct fault *fault)
-{
-	bool may_ask;
-
-	pthread_mutex_lock(&tables->lock);
-	may_ask = !tables->is_away || question->now_ms >= tables->away_until_ms;
-	if (may_ask && tables->is_away)
-		tables->away_until_ms = question->now_ms + AWAY_MS;
-	if (!may_ask)
-		fault_set(fault, FAULT_TEMPORARY, "%s", tables->away_words);
-	pthread_mutex_unlock(&tables->lock);
-	return may_ask;
-}
-
-static void
-note_redis(struct tables *tables, bool is_away, const struct fault *fault)
-{
-	pthread_mutex_lock(&tables->lock);
-	tables->is_away = is_away;
-	if (is_away) {
-		tables->away_until_ms =
-		    tables->clock_ms(tables->context) + AWAY_MS;
-		memcpy(tables->away_words, fault->words,
-		    sizeof(tables->away_words));
-	}
-	pthread_mutex_unlock(&tables->lock);
-}
-
 /* A fault with the name of the hash before its words. */
 static bool
 complain(
@@ -293,17 +285,39 @@ ask_redis(struct tables *tables, const struct question *question,
 	if (tables->redis == NULL)
 		return complain(question->source, fault,
 		    "there is no Redis to ask; set store.url");
-	if (!may_ask_redis(tables, question, fault))
+	if (!tables_away_may_ask(
+		tables->away, redis_server, question->now_ms, fault))
 		return false;
 	reply = redis_pool_command(
 	    tables->redis, name, 3, words, lengths, NULL, fault);
 	/* A hash that the user may not read says nothing about the others. */
-	note_redis(
-	    tables, reply == NULL && fault->kind == FAULT_TEMPORARY, fault);
+	tables_away_note(tables->away, redis_server,
+	    reply == NULL && fault->kind == FAULT_TEMPORARY,
+	    tables->clock_ms(tables->context), fault);
 	if (reply == NULL)
 		return false;
 	is_asked = read_reply(reply, question, value_out, fault);
 	freeReplyObject(reply);
+	return is_asked;
+}
+
+static bool
+ask_socketmap(struct tables *tables, const struct question *question,
+    const char **value_out, struct fault *fault)
+{
+	const struct map_source *source = question->source;
+	bool is_asked;
+	bool is_away;
+
+	if (!tables_socketmap_is_key(question->key))
+		return true; /* and nobody knows whether the server is back */
+	if (!tables_away_may_ask(
+		tables->away, source->socket, question->now_ms, fault))
+		return false;
+	is_asked = tables_socketmap_find(tables->sockets, source, question->key,
+	    question->arena, value_out, &is_away, fault);
+	tables_away_note(tables->away, source->socket, is_away,
+	    tables->clock_ms(tables->context), fault);
 	return is_asked;
 }
 
@@ -313,10 +327,19 @@ ask(struct tables *tables, const struct question *question,
 {
 	const struct map_source *source = question->source;
 
-	return source->kind == MAP_LMDB
-	    ? tables_lmdb_find(
-		source->name, question->key, question->arena, value_out, fault)
-	    : ask_redis(tables, question, value_out, fault);
+	switch (source->kind) {
+	case MAP_LMDB:
+		return tables_lmdb_find(source->name, question->key,
+		    question->arena, value_out, fault);
+	case MAP_REDIS:
+		return ask_redis(tables, question, value_out, fault);
+	case MAP_SOCKETMAP:
+		return ask_socketmap(tables, question, value_out, fault);
+	case MAP_TEXTHASH:
+		break;
+	}
+	assert(false); /* it is never asked for */
+	return false;
 }
 
 /* A texthash is part of the configuration, and never stale. */
@@ -375,12 +398,20 @@ tables_forget(struct tables *tables)
 }
 
 void
+tables_tend(struct tables *tables)
+{
+	tables_socketmap_tend(tables->sockets, SOCKETMAP_IDLE_MS);
+}
+
+void
 tables_close(struct tables **tables)
 {
 	if (*tables == NULL)
 		return;
 	while (!TAILQ_EMPTY(&(*tables)->list))
 		answer_remove(*tables, TAILQ_FIRST(&(*tables)->list));
+	tables_away_close(&(*tables)->away);
+	tables_socketmap_close(&(*tables)->sockets);
 	(void)pthread_mutex_destroy(&(*tables)->lock);
 	free(*tables);
 	*tables = NULL;

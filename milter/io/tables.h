@@ -1,8 +1,8 @@
 /* tables: looks things up in the sources that maps may have beside a file read
- * with the configuration: LMDB files as postmap(1) makes them, and Redis
- * hashes. Answers, also that there is none, are kept for a while, a bounded
- * number of them; where a source can't be asked what it said last holds on.
- * Locked inside: any thread. */
+ * with the configuration: LMDB files as postmap(1) makes them, Redis hashes,
+ * and servers that speak Postfix's socketmap protocol. Answers, also that there
+ * is none, are kept for a while, a bounded number of them; where a source can't
+ * be asked what it said last holds on. Locked inside: any thread. */
 #ifndef MILTER_IO_TABLES_H
 #define MILTER_IO_TABLES_H
 
@@ -27,10 +27,11 @@ void tables_set_clock(
 
 /* The value of key in source, in the arena; NULL if it has none. key is in
  * lower case, as maps have it. An answer is asked for again after ttl_ms. A
- * Redis that can't be asked is tried again twice a second by one caller; no
+ * server that can't be asked is tried again twice a second by one caller; no
  * other waits for it meanwhile. *is_stale_out: the source couldn't be asked,
- * and this is what it said before. False with words: it couldn't be asked, and
- * nothing is known (FAULT_TEMPORARY), or no memory. */
+ * and this is what it said before. False with words: it couldn't be asked or
+ * didn't want to answer, and nothing is known (FAULT_TEMPORARY; FAULT_PERMANENT
+ * if it said so), or no memory. */
 bool tables_find(struct tables *tables, const struct map_source *source,
     const char *key, uint64_t ttl_ms, struct arena *arena,
     const char **value_out, bool *is_stale_out, struct fault *fault);
@@ -38,6 +39,10 @@ bool tables_find(struct tables *tables, const struct map_source *source,
 /* Have all answers asked for anew (a reload). Where a source can't be asked now
  * what it said last still holds. */
 void tables_forget(struct tables *tables);
+
+/* Close connections that nobody has used for a while. To be called about once
+ * a second. */
+void tables_tend(struct tables *tables);
 
 /* Close them. Empties the pointer; takes NULL. No call may be under way. */
 void tables_close(struct tables **tables);

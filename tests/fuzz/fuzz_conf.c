@@ -25,7 +25,16 @@ use(struct conf *conf)
 	assert(conf->max_busy > 0);
 	assert(conf->accounts.identify_count > 0
 	    && conf->accounts.identify_count < ACCOUNT_SOURCE_COUNT);
+	assert(conf->egress_count <= PREFLIGHT_EGRESS);
+	for (size_t i = 0; i < conf->egress_count; i++)
+		assert(strchr(conf->egress[i].helo, '.') != NULL);
+	assert(conf->dns.timeout_ms > 0 && conf->dns.cache_bytes > 0);
 	for (int i = 0; i < CLASS_COUNT; i++) {
+		const bool *profiles = conf->classes[i].preflight_conf.profiles;
+
+		assert(profiles[PREFLIGHT_RFC9989]
+		    || profiles[PREFLIGHT_RFC7489]
+		    || profiles[PREFLIGHT_BOTH_PASS]);
 		assert(conf->classes[i].sign_conf.rules.headers.count > 0);
 		assert(conf->classes[i].sign_conf.keys[0] == '/');
 		assert(conf->mode == MODE_ENFORCE

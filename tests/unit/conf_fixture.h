@@ -128,7 +128,17 @@ fixture_begin(void **state)
 	    "alice alice shop gold\n@b.example - - free\n\nbob b\n");
 	write_file("badaccounts",
 	    "# login account parent plan\nalice - - gold\n"
-	    "bob - - glod\ncarol a b gold more\ndave - - silver\n");
+	    "bob - - glod\ncarol a b gold more\ndave - - silver\nerin\n");
+	write_file("egress",
+	    "# sender or transport, addresses\n"
+	    "transport:Bulk 192.0.2.1\n"
+	    "@.B\xC3\xBC"
+	    "cher.example 192.0.2.9 mx9.a.example, 192.0.2.1\n"
+	    "alice@a.example 192.0.2.9 mx9.a.example\n* 192.0.2.1\n");
+	write_file("badegress",
+	    "transport:bulk 192.0.2.7\na.example 192.0.2.1\n\n"
+	    "@b.example 192.0.2.1 mx9\n*\n@c.example 192.0.2.8 mx8\n"
+	    "@b.example 192.0.2.9 mx9.a.example\n");
 	write_file("logins.lmdb", "");
 	write_file("plain", "");
 	write_file("networks", "10.0.0.0/8 ten\n10.1.2.3 panel1\n");
@@ -139,7 +149,8 @@ static inline int
 fixture_end(void **state)
 {
 	static const char *const names[] = { "map", "badmap", "networks",
-		"accounts", "badaccounts", "logins.lmdb", "plain", "t.conf" };
+		"accounts", "badaccounts", "egress", "badegress", "logins.lmdb",
+		"plain", "t.conf" };
 	static const char *const directories[] = { "keys", "conf.d", "open" };
 	char path[128];
 
@@ -170,10 +181,14 @@ show_networks(struct text *out, const struct network *networks, size_t count)
 static inline void
 show_map(struct text *out, const struct map_source *source)
 {
-	static const char *const kinds[] = { "texthash", "lmdb", "redis" };
+	static const char *const kinds[] = { "texthash", "lmdb", "redis",
+		"socketmap" };
 
 	if (source == NULL)
 		text_add(out, "-");
+	else if (source->socket != NULL)
+		text_addf(out, "%s:%s:%s", kinds[source->kind], source->socket,
+		    source->name);
 	else
 		text_addf(out, "%s:%s:%zu", kinds[source->kind], source->name,
 		    source->map != NULL ? map_size(source->map) : 0);

@@ -22,8 +22,8 @@ static const struct bad_case bad_cases[] = {
 	      "stands outside of sections" } },
 	{ "an option that comes later", "reinject_networks = { }",
 	    { ":1: reinject_networks: there is no such option" } },
-	{ "an unknown section", "dns { timeout = 5s }",
-	    { ":1: there is no section dns; postern.conf(5)" } },
+	{ "an unknown section", "http { listen = x }",
+	    { ":1: there is no section http; postern.conf(5)" } },
 	{ "a near miss of a section", "sender { }",
 	    { ":1: there is no section sender; did you mean senders?" } },
 	{ "an option as a section", "relay_networks { }",
@@ -228,7 +228,8 @@ static const struct bad_case bad_cases[] = {
 	{ "no map file", "senders {\nowners = map\nmap = texthash:nowhere }",
 	    { ":3: map: @/nowhere: can't be read: No such file" } },
 	{ "a bad map", "senders { owners = map\nmap = texthash:badmap }",
-	    { ":2: map: @/badmap:3: b@a.example has no value" } },
+	    { ":2: map: @/badmap:3: b@a.example has no value; write "
+	      "\"ADDRESS LOGIN\"" } },
 	{ "no map", "senders {\n\nowners = map }",
 	    { ":3: owners: map needs a map; write map = "
 	      "\"texthash:FILE\"" } },
@@ -382,8 +383,10 @@ static const struct bad_case bad_cases[] = {
 	{ "a map of accounts that can't be",
 	    "plan gold { limits = { } }\n"
 	    "accounts {\nmap = texthash:badaccounts }",
-	    { ":3: map: @/badaccounts:3: bob: there is no plan glod; did you "
-	      "mean gold?",
+	    { ":3: map: @/badaccounts:6: erin has no value; write \"LOGIN "
+	      "ACCOUNT PARENT PLAN\"",
+		":3: map: @/badaccounts:3: bob: there is no plan glod; did you "
+		"mean gold?",
 		":3: map: @/badaccounts:4: carol: ",
 		":3: map: @/badaccounts:5: dave: there is no plan silver" } },
 	{ "a map of accounts without plans",
@@ -505,7 +508,7 @@ all_errors_of_a_file_are_told(void **state)
 		     /* 28 */ "limit { max = 5  per = 1h }\n"
 		     /* 29 */ "class inbound { limits = yes }\n"
 		     /* 30 */ "class relay { hold_max = 5 }\n"
-		     /* 31 */ "dns { timeout = 5s }\n"
+		     /* 31 */ "http { timeout = 5s }\n"
 		     /* 32 */ "listener \"70000\" { }\n"
 		     /* 33 */ "user = caf\xE9\n"
 		     /* 34 */ "log { }\n"
@@ -535,7 +538,7 @@ all_errors_of_a_file_are_told(void **state)
 		":28: a limit needs a name",
 		":29: limits: class inbound takes no options",
 		":30: hold_max: there is no such option in this section",
-		":31: there is no section dns",
+		":31: there is no section http",
 		":32: a listener needs a port",
 		":33: octet 0xE9 is not UTF-8",
 		":34: section log is there already at @/t.conf:13",

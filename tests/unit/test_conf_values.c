@@ -437,8 +437,9 @@ static const struct good_case good_cases[] = {
 	{ "a host that hands on is told so",
 	    "senders { owners = own }\nidentity_header = X-A", "warnings",
 	    ":2: identity_header: without trusted_networks this host writes "
-	    "X-A, and leaves signing and limits to the relay that believes "
-	    "it; a class can set sign and limits to yes|" },
+	    "X-A, and leaves signing, preflight and limits to the relay that "
+	    "believes it; a class can set sign, preflight and limits to "
+	    "yes|" },
 	{ "trust in nothing",
 	    "senders { owners = all }\ntrusted_networks = { 10.0.0.1 }",
 	    "warnings",
@@ -481,6 +482,21 @@ static const struct good_case good_cases[] = {
 	    "signature be void when it arrives; write \"14d\"|" },
 };
 
+/* All are of a host whose egress is known: that it isn't is warned of, which
+ * test_conf_preflight looks at. */
+static struct conf *
+read_case(const struct good_case *c, struct conf_errors *errors)
+{
+	char space[2000];
+	struct text text;
+
+	text_init(&text, space, sizeof(space));
+	text_addf(
+	    &text, "%s\negress = { \"192.0.2.1 mx1.example.net\" }", c->text);
+	assert_false(text.is_cut);
+	return conf_read_text(file, space, text.length, errors);
+}
+
 static void
 good_configurations_are_read(void **state)
 {
@@ -488,8 +504,7 @@ good_configurations_are_read(void **state)
 	for (size_t i = 0; i < COUNT(good_cases); i++) {
 		const struct good_case *c = &good_cases[i];
 		struct conf_errors errors;
-		struct conf *conf =
-		    conf_read_text(file, c->text, strlen(c->text), &errors);
+		struct conf *conf = read_case(c, &errors);
 		char want[1000];
 		char space[1000];
 		struct text got;

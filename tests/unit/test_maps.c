@@ -57,6 +57,16 @@ static const struct find_case find_cases[] = {
 	    "a@b\xC3\xBC"
 	    "cher.example alice\n",
 	    "a@xn--bcher-kva.example", "alice" },
+	{ "subdomains", "@.B.Example alice\n", "@.b.example", "alice" },
+	{ "an umlaut in subdomains",
+	    "@.b\xC3\xBC"
+	    "cher.example. alice\n",
+	    "@.xn--bcher-kva.example", "alice" },
+	{ "subdomains aren't the domain", "@.b.example alice\n", "@b.example",
+	    NULL },
+	{ "a transport", "transport:SMTP 192.0.2.1\n", "transport:smtp",
+	    "192.0.2.1" },
+	{ "two dots", "@..B.example alice\n", "@..b.example", "alice" },
 	{ "an umlaut in a whole domain",
 	    "@B\xC3\x9C"
 	    "cher.example alice\n",

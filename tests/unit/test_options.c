@@ -37,7 +37,8 @@ needs_more(enum option_type type)
 {
 	return type == OPTION_ORDER || type == OPTION_NETWORKS
 	    || type == OPTION_CANON || type == OPTION_LOG_TARGET
-	    || type == OPTION_NETWORK_MAP;
+	    || type == OPTION_NETWORK_MAP || type == OPTION_EGRESS
+	    || type == OPTION_SERVERS;
 }
 
 static void
@@ -115,6 +116,14 @@ static const struct find_case find_cases[] = {
 	{ "an unknown section", "nope", NULL, "keys", NULL },
 	{ "sign's option in a class", "class", "relay", "keys", "sign" },
 	{ "senders' option in a class", "class", "local", "owners", "senders" },
+	{ "preflight's option in a class", "class", "relay", "profiles",
+	    "preflight" },
+	{ "preflight's option in its section", "preflight", NULL,
+	    "on_fail_reject", "preflight" },
+	{ "preflight's option in inbound", "class", "inbound", "profiles",
+	    NULL },
+	{ "a class's preflight", "class", "local", "preflight", "class" },
+	{ "the resolver's", "dns", NULL, "timeout", "dns" },
 	{ "a class's own", "class", "submission", "sign", "class" },
 	{ "mode of submission", "class", "submission", "mode",
 	    "class submission" },
