@@ -68,6 +68,19 @@ insert_signatures(SMFICTX *ctx, struct session *session)
 	return true;
 }
 
+/* Results that somebody else made in our name. */
+static bool
+remove_results(SMFICTX *ctx, const struct message *message)
+{
+	char name[] = "Authentication-Results";
+
+	for (const struct forged_result *one = message->forged_results;
+	     one != NULL; one = one->next)
+		if (smfi_chgheader(ctx, name, one->place, NULL) != MI_SUCCESS)
+			return false;
+	return true;
+}
+
 /* What came in identity_header is for us alone, and a forged one for nobody.
  * From the last to the first: each removal moves those behind it up. */
 static bool
@@ -132,8 +145,8 @@ actions_perform(SMFICTX *ctx, struct session *session, struct verdict *verdict)
 		return SMFIS_ACCEPT;
 	if (!verdict_leaves(verdict))
 		return refuse(ctx, session, verdict);
-	if (remove_identity(ctx, session) && insert_identity(ctx, session)
-	    && insert_signatures(ctx, session)
+	if (remove_results(ctx, message) && remove_identity(ctx, session)
+	    && insert_identity(ctx, session) && insert_signatures(ctx, session)
 	    && (verdict->action != ACTION_HOLD || hold(ctx, session, verdict)))
 		return SMFIS_ACCEPT;
 	verdict->detail =

@@ -5,8 +5,8 @@
 
 #include <string.h>
 
-/* Where senders.map can't be asked nobody is known to own the address:
- * message->map_fault then decides. */
+/* Where senders.map can't be asked it isn't known who owns the address: see
+ * unless_unknown(). */
 static const char *
 look_up(struct session *session, const struct sender_question *question)
 {
@@ -143,6 +143,19 @@ from_problem(const struct message_facts *facts)
 					   : "no usable address";
 }
 
+/* While senders.map can't be asked, an address that seems another's may be the
+ * account's all the same: that is no reason to refuse it for good. */
+static struct verdict
+unless_unknown(const struct message *message, struct verdict verdict)
+{
+	if (message->map_fault == NULL || verdict.action != ACTION_REJECT)
+		return verdict;
+	verdict = verdict_make(ACTION_TEMPFAIL, message->class->mode,
+	    REASON_MAP_AWAY, verdict.subject);
+	verdict.detail = message->map_fault;
+	return verdict;
+}
+
 bool
 authorize_message(struct session *session)
 {
@@ -170,8 +183,9 @@ authorize_message(struct session *session)
 		form = verdict_make(
 		    rules->on_bad_from, mode, REASON_HEADERS_TOO_LARGE, NULL);
 	}
-	owners =
-	    sender_judge_owners(rules, mode, facts, is_envelope_owned, foreign);
+	owners = unless_unknown(message,
+	    sender_judge_owners(
+		rules, mode, facts, is_envelope_owned, foreign));
 	message->verdict = verdict_worse(form, owners);
 	return true;
 }

@@ -96,20 +96,19 @@ macro(SMFICTX *ctx, const char *name)
 	return smfi_getsymval(ctx, space);
 }
 
-/* What the configuration of the moment needs of a new connection. */
-static void
-read_wants(
-    struct session *session, bool *recipient_replies_out, bool *changes_out)
+/* Does the configuration of the moment need to answer at RCPT? */
+static bool
+wants_recipient_replies(struct session *session)
 {
 	struct snapshot *snapshot =
 	    snapshot_slot_hold(&session->services->snapshots);
 	const struct conf *conf = snapshot->conf;
+	bool is_wanted = false;
 
-	*recipient_replies_out = false;
 	for (size_t i = 0; i < CLASS_COUNT; i++)
-		*recipient_replies_out |= conf->classes[i].max_recipients > 0;
-	*changes_out = *conf->identity_header != '\0';
+		is_wanted |= conf->classes[i].max_recipients > 0;
 	snapshot_release(&snapshot);
+	return is_wanted;
 }
 
 /* Ask for what is used at each stage; Postfix's and Sendmail's own lists are
@@ -126,6 +125,7 @@ ask_macros(SMFICTX *ctx)
 		{ SMFIM_ENVFROM,
 		    "j {auth_authen} {tls_version} {daemon_name} "
 		    "{daemon_addr} {daemon_port}" },
+		{ SMFIM_ENVRCPT, "{rcpt_mailer}" },
 		{ SMFIM_EOH, "i" },
 		{ SMFIM_EOM, "i" },
 	};
@@ -147,11 +147,10 @@ on_negotiate(SMFICTX *ctx, unsigned long actions_offered,
 	/* A reply that isn't needed costs a round trip (design §2). libmilter
 	 * answers in our place where the MTA wants one all the same. */
 	unsigned long actions =
-	    SMFIF_ADDHDRS | SMFIF_QUARANTINE | SMFIF_SETSYMLIST;
+	    SMFIF_ADDHDRS | SMFIF_CHGHDRS | SMFIF_QUARANTINE | SMFIF_SETSYMLIST;
 	unsigned long no_replies =
 	    SMFIP_NR_CONN | SMFIP_NR_HDR | SMFIP_NR_EOH | SMFIP_NR_BODY;
 	struct session *session;
-	bool is_changing;
 
 	(void)unused_2;
 	(void)unused_3;
@@ -162,12 +161,10 @@ on_negotiate(SMFICTX *ctx, unsigned long actions_offered,
 		session = make_session(ctx);
 	if (session != NULL) {
 		session->can_hold = (actions_offered & SMFIF_QUARANTINE) != 0;
-		read_wants(
-		    session, &session->replies_to_recipients, &is_changing);
-		if (is_changing)
-			actions |= SMFIF_CHGHDRS;
+		session->replies_to_recipients =
+		    wants_recipient_replies(session);
 		session->can_change_fields =
-		    (actions & actions_offered & SMFIF_CHGHDRS) != 0;
+		    (actions_offered & SMFIF_CHGHDRS) != 0;
 		if (!session->replies_to_recipients)
 			no_replies |= SMFIP_NR_RCPT;
 		if ((actions_offered & SMFIF_SETSYMLIST) != 0)
@@ -281,7 +278,8 @@ on_rcpt(SMFICTX *ctx, char **arguments)
 	if (!enter())
 		return status;
 	if (session != NULL && arguments != NULL && arguments[0] != NULL) {
-		verdict = judge_recipient(session, arguments[0]);
+		verdict = judge_recipient(
+		    session, arguments[0], macro(ctx, "{rcpt_mailer}"));
 		status = session->replies_to_recipients
 		    ? actions_answer(ctx, session, &verdict)
 		    : SMFIS_NOREPLY;

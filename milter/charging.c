@@ -95,7 +95,7 @@ was_refusal_counted(const struct message *message)
 /* Ask the store; message->charges and what it says of them stay for
  * charging_take_back(). */
 static bool
-ask(struct session *session, struct charge *charges, size_t count,
+ask(struct session *session, struct charge *charges, size_t count, bool is_look,
     struct fault *fault)
 {
 	struct message *message = &session->message;
@@ -110,8 +110,8 @@ ask(struct session *session, struct charge *charges, size_t count,
 		return false;
 	}
 	if (store_charge(session->services->store, charges, count,
-		session->services->is_dry, message->answers, &message->receipt,
-		fault)) {
+		is_look || session->services->is_dry, message->answers,
+		&message->receipt, fault)) {
 		message->is_refusal_counted = was_refusal_counted(message);
 		tell_warnings(session);
 		return true;
@@ -140,8 +140,8 @@ no_memory(void)
 	return verdict_make(ACTION_TEMPFAIL, MODE_ENFORCE, REASON_MEMORY, NULL);
 }
 
-struct verdict
-charging_charge(struct session *session)
+static struct verdict
+charge(struct session *session, bool is_look)
 {
 	struct message *message = &session->message;
 	struct limits_question question = question_of(session);
@@ -159,7 +159,7 @@ charging_charge(struct session *session)
 		verdict.detail = "too many author domains to be counted";
 		return verdict;
 	}
-	if (!ask(session, charges, count, &fault))
+	if (!ask(session, charges, count, is_look, &fault))
 		return store_away(session, &fault);
 	verdict = limits_judge(
 	    charges, message->answers, count, mode, message->receipt.now_ms);
@@ -168,6 +168,18 @@ charging_charge(struct session *session)
 	if (!verdict_leaves(&verdict))
 		remember_charges(session);
 	return verdict;
+}
+
+struct verdict
+charging_charge(struct session *session)
+{
+	return charge(session, false);
+}
+
+struct verdict
+charging_look(struct session *session)
+{
+	return charge(session, true);
 }
 
 /* The charges of a message that is to be held, and room for one more behind
@@ -239,7 +251,7 @@ charging_hold(struct session *session, struct verdict verdict)
 				: no_memory();
 	if (is_local)
 		count++;
-	if (count == 0 || !ask(session, charges, count, &fault)
+	if (count == 0 || !ask(session, charges, count, false, &fault)
 	    || message->receipt.is_charged)
 		return verdict;
 	if (is_local)
@@ -265,7 +277,7 @@ charging_refusal(struct session *session)
 	    || !limits_refusal_charges(
 		&question, &message->arena, &charges, &count)
 	    || count == 0 || count > STORE_CHARGES
-	    || !ask(session, charges, count, &fault))
+	    || !ask(session, charges, count, false, &fault))
 		return;
 	/* This charge is due: the message is refused. */
 	message->receipt.is_charged = false;

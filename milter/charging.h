@@ -9,6 +9,9 @@
  * Where the store can't be asked, store.on_failure answers. */
 struct verdict charging_charge(struct session *session);
 
+/* Would charging_charge() let it pass now? Counts nothing. */
+struct verdict charging_look(struct session *session);
+
 /* Charge a message that will be held for the reasons of verdict: it is counted
  * though it goes over its limits. In class local, an account with hold_max
  * messages held in a day gets a rejection instead, if the bounce stays with

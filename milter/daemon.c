@@ -3,7 +3,9 @@
 #include "milter/callbacks.h"
 #include "milter/control.h"
 #include "milter/io/clock.h"
+#include "milter/io/fcrdns.h"
 #include "milter/io/store_guard.h"
+#include "milter/resolving.h"
 #include "milter/signals.h"
 #include "milter/stores.h"
 
@@ -25,6 +27,8 @@ enum {
 	EPOCH_MS =
 	    500, /* what was said on another host holds within a second */
 	TEND_EVERY = 2, /* of these */
+	EGRESS_ARENA_BYTES = 256 * 1024,
+	DNS_WAITERS = 1000, /* messages that wait for the DNS at once */
 };
 
 static struct store *
@@ -170,14 +174,20 @@ open_services(struct daemon *daemon, struct conf *conf, struct fault *fault)
 	services->refusals = refusals_open(REFUSALS);
 	services->keys = keys_open(KEY_DOMAINS);
 	services->gate = gate_open(conf->max_busy);
+	services->waiting = gate_open(DNS_WAITERS);
 	daemon->file = strdup(conf->file);
 	daemon->store_conf = conf_hold(conf);
 	if (!stores_open_pool(conf, &daemon->map_pool, fault))
 		return false;
 	services->tables = tables_open(MAP_ANSWERS, daemon->map_pool);
+	services->verify_library = verify_library_open(fault);
+	if (services->verify_library == NULL
+	    || !resolving_open(
+		conf, &services->suffixes, &services->resolver, fault))
+		return false;
 	if (services->refusals == NULL || services->keys == NULL
-	    || services->gate == NULL || daemon->file == NULL
-	    || services->tables == NULL) {
+	    || services->gate == NULL || services->waiting == NULL
+	    || daemon->file == NULL || services->tables == NULL) {
 		fault_memory(fault);
 		return false;
 	}
@@ -272,6 +282,7 @@ tend_services(struct daemon *daemon)
 	store_tend(daemon->services.store);
 	if (daemon->map_pool != NULL)
 		redis_pool_tend(daemon->map_pool);
+	tables_tend(daemon->services.tables);
 }
 
 static void *
@@ -293,6 +304,43 @@ tend(void *context)
 			known = epoch;
 		}
 	}
+	return NULL;
+}
+
+static void
+warn_of_egress(struct daemon *daemon, const struct egress *egress,
+    uint64_t timeout_ms, struct arena *arena)
+{
+	struct resolver_asker *asker =
+	    resolver_begin(daemon->services.resolver, timeout_ms);
+	struct fcrdns found;
+
+	if (asker != NULL && fcrdns_check(asker, egress, arena, &found)
+	    && found.state == FCRDNS_BAD)
+		log_event(daemon->services.log, LOG_LEVEL_WARNING, "egress",
+		    "%s", found.words);
+	resolver_end(&asker);
+}
+
+/* What receivers see of the egress addresses is said once at start: many
+ * refuse mail from one without a name. Nothing waits for it. */
+static void *
+look_at_egress(void *context)
+{
+	struct daemon *daemon = context;
+	struct snapshot *snapshot =
+	    snapshot_slot_hold(&daemon->services.snapshots);
+	const struct conf *conf = snapshot->conf;
+	struct arena arena;
+
+	for (size_t i = 0;
+	     i < conf->egress_count && !atomic_load(&daemon->is_ending); i++) {
+		arena_init(&arena, EGRESS_ARENA_BYTES);
+		warn_of_egress(
+		    daemon, &conf->egress[i], conf->dns.timeout_ms, &arena);
+		arena_clear(&arena);
+	}
+	snapshot_release(&snapshot);
 	return NULL;
 }
 
@@ -321,7 +369,10 @@ start_threads(struct daemon *daemon)
 	    && pthread_create(
 		   &daemon->control_thread, &attributes, serve_control, daemon)
 		== 0;
-	is_started = daemon->has_tender_thread
+	daemon->has_egress_thread = pthread_create(&daemon->egress_thread,
+					&attributes, look_at_egress, daemon)
+	    == 0;
+	is_started = daemon->has_tender_thread && daemon->has_egress_thread
 	    && (daemon->has_control_thread || daemon->control_fd < 0)
 	    && start_milter(daemon, &attributes);
 	pthread_attr_destroy(&attributes);
@@ -336,6 +387,8 @@ end_threads(struct daemon *daemon)
 		pthread_join(daemon->tender_thread, NULL);
 	if (daemon->has_control_thread)
 		pthread_join(daemon->control_thread, NULL);
+	if (daemon->has_egress_thread)
+		pthread_join(daemon->egress_thread, NULL);
 }
 
 /* The next octet of the pipe, or 0 after wait_ms (-1: no end). */
@@ -427,8 +480,11 @@ daemon_close(struct daemon *daemon)
 	keys_close(&services->keys);
 	refusals_close(&services->refusals);
 	gate_close(&services->gate);
+	gate_close(&services->waiting);
 	log_close(&services->log);
 	tables_close(&services->tables);
+	verify_library_close(&services->verify_library);
+	resolving_close(&services->suffixes, &services->resolver);
 	redis_pool_close(&daemon->map_pool);
 	conf_release(&daemon->store_conf);
 	free(daemon->file);
@@ -452,6 +508,19 @@ is_other_store(const struct store_conf *next, const struct store_conf *now)
 	    || next->on_failure != now->on_failure;
 }
 
+static bool
+is_other_dns(const struct dns_conf *next, const struct dns_conf *now)
+{
+	if (next->server_count != now->server_count
+	    || next->cache_bytes != now->cache_bytes
+	    || strcmp(next->trust_anchor, now->trust_anchor) != 0)
+		return true;
+	for (size_t i = 0; i < next->server_count; i++)
+		if (strcmp(next->servers[i], now->servers[i]) != 0)
+			return true;
+	return false;
+}
+
 /* Some things are begun with, and stay. */
 static void
 warn_unchanged(struct daemon *daemon, const struct conf *conf)
@@ -465,10 +534,11 @@ warn_unchanged(struct daemon *daemon, const struct conf *conf)
 	    || strcmp(conf->user, now->user) != 0
 	    || conf->socket_mode != now->socket_mode
 	    || strcmp(conf->socket_group, now->socket_group) != 0
-	    || is_other_store(&conf->store, &daemon->store_conf->store))
+	    || is_other_store(&conf->store, &daemon->store_conf->store)
+	    || is_other_dns(&conf->dns, &daemon->store_conf->dns))
 		log_event(daemon->services.log, LOG_LEVEL_WARNING, "reload",
-		    "listen, control, user, socket_* and store take effect at "
-		    "a restart");
+		    "listen, control, user, socket_*, store and dns (but its "
+		    "timeout) take effect at a restart");
 	snapshot_release(&snapshot);
 }
 
@@ -496,6 +566,7 @@ swap(struct daemon *daemon, struct conf *conf, struct fault *fault)
 	snapshot_slot_swap(&services->snapshots, next);
 	refusals_clear(services->refusals);
 	tables_forget(services->tables);
+	resolver_forget(services->resolver);
 	atomic_store(&daemon->loaded_s, clock_unix_s());
 	return true;
 }

@@ -3,7 +3,8 @@
  *
  * Threads: the main one, which alone takes signals; one in smfi_main() and
  * libmilter's own; one that tends the store once a second; one that answers
- * the control socket.
+ * the control socket; the resolver's; and for a moment at start one that looks
+ * up what the world knows of the egress addresses.
  *
  * Lock order: daemon.reloading, then snapshots.lock; all other locks are leaf
  * locks of their modules, and none is held across I/O. */
@@ -38,8 +39,8 @@ struct daemon {
 	int control_fd; /* listening, or -1 */
 	int wake_read, wake_write; /* self-pipe to the main thread */
 	atomic_bool is_ending;     /* helper threads leave */
-	pthread_t tender_thread, control_thread;
-	bool has_tender_thread, has_control_thread;
+	pthread_t tender_thread, control_thread, egress_thread;
+	bool has_tender_thread, has_control_thread, has_egress_thread;
 };
 
 /* Make everything that serves messages, by conf (taken over): sockets, then

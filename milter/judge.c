@@ -4,6 +4,7 @@
 #include "milter/charging.h"
 #include "milter/identify.h"
 #include "milter/io/clock.h"
+#include "milter/preflighting.h"
 #include "milter/remember.h"
 #include "milter/signatures.h"
 #include "policy/recipients.h"
@@ -69,10 +70,10 @@ judge_maps(const struct message *message)
 
 	if (message->map_fault == NULL)
 		return verdict;
-	verdict.reason = REASON_STORE_AWAY;
+	verdict.reason = REASON_MAP_AWAY;
 	if (message->snapshot->conf->store.on_failure == ON_FAILURE_TEMPFAIL)
 		verdict = verdict_make(ACTION_TEMPFAIL, message->class->mode,
-		    REASON_STORE_AWAY, NULL);
+		    REASON_MAP_AWAY, NULL);
 	verdict.detail = message->map_fault;
 	return verdict;
 }
@@ -141,8 +142,32 @@ note_recipient(struct message *message, const char *path)
 		(void)recipients_add(&message->facts, &message->arena, digest);
 }
 
+static bool
+stays_here(const struct conf *conf, const char *mailer)
+{
+	for (size_t i = 0; mailer != NULL && i < conf->local_mailers.count; i++)
+		if (strcmp(conf->local_mailers.names[i], mailer) == 0)
+			return true;
+	return false;
+}
+
+/* What carries the message on; once it can't be said, it never can. */
+static void
+note_transport(struct message *message, const char *mailer)
+{
+	struct message_facts *facts = &message->facts;
+
+	if (mailer == NULL || *mailer == '\0')
+		facts->has_transports = true;
+	else if (facts->transport == NULL && !facts->has_transports)
+		facts->transport = arena_strdup(&message->arena, mailer);
+	else if (facts->transport != NULL
+	    && strcmp(facts->transport, mailer) != 0)
+		facts->has_transports = true;
+}
+
 struct verdict
-judge_recipient(struct session *session, const char *path)
+judge_recipient(struct session *session, const char *path, const char *mailer)
 {
 	struct message *message = &session->message;
 	struct verdict verdict;
@@ -154,8 +179,13 @@ judge_recipient(struct session *session, const char *path)
 	verdict = judge_recipient_count(message);
 	if (!session->replies_to_recipients
 	    || message->traffic_class == CLASS_LOCAL
-	    || verdict_leaves(&verdict))
+	    || verdict_leaves(&verdict)) {
+		if (stays_here(message->snapshot->conf, mailer))
+			message->facts.local_recipient_count++;
+		else
+			note_transport(message, mailer);
 		return verdict_accept();
+	}
 	message->facts.recipient_count--;
 	if (message->facts.recipients_kept > message->facts.recipient_count)
 		message->facts.recipients_kept--;
@@ -192,8 +222,10 @@ judge_headers(struct session *session)
 		/* What class local holds is signed too. */
 		verdict = localise(
 		    message, message->verdict, message->is_envelope_ours);
-		if (verdict_leaves(&verdict))
+		if (verdict_leaves(&verdict)) {
 			signatures_begin(session);
+			preflighting_begin(session);
+		}
 	} else {
 		message->verdict = no_memory(message);
 	}
@@ -213,11 +245,13 @@ judge_body(struct session *session, const unsigned char *data, size_t length)
 		return;
 	message->facts.size_bytes += length;
 	signatures_body(session, data, length);
+	preflighting_body(session, data, length);
 	message->work_us += clock_monotonic_us() - begun_us;
 }
 
-/* The message's own faults first, which cost nothing; then the store; the
- * signatures, which cost most, only for what leaves. */
+/* The message's own faults first, which cost nothing; what a receiver will see
+ * next; then the store; the signatures, which cost most, only for what
+ * leaves. */
 static struct verdict
 decide_message(struct session *session)
 {
@@ -226,6 +260,10 @@ decide_message(struct session *session)
 	    verdict_worse(message->verdict, judge_recipient_count(message));
 
 	verdict = localise(message, verdict, message->is_envelope_ours);
+	if (verdict.action < ACTION_HOLD)
+		verdict = verdict_worse(verdict,
+		    localise(message, preflighting_judge(session),
+			message->is_envelope_ours));
 	if (verdict.action < ACTION_HOLD)
 		verdict = verdict_worse(verdict,
 		    localise(message, charging_charge(session), false));
@@ -273,7 +311,8 @@ judge_message(struct session *session)
 
 	if (!session->has_message || message->traffic_class == CLASS_INBOUND)
 		return verdict_accept();
-	if (gate_enter(session->services->gate, GATE_WAIT_MS)) {
+	message->has_place = gate_enter(session->services->gate, GATE_WAIT_MS);
+	if (message->has_place) {
 		verdict = decide_message(session);
 		gate_leave(session->services->gate);
 	} else {

@@ -13,9 +13,10 @@
  * the configuration. A verdict that refuses ends the message. */
 struct verdict judge_mail(struct session *session);
 
-/* At RCPT, with its argument: counts it. A refusal is of this recipient
- * alone. */
-struct verdict judge_recipient(struct session *session, const char *path);
+/* At RCPT, with its argument and {rcpt_mailer} (NULL: not said): counts it. A
+ * refusal is of this recipient alone. */
+struct verdict
+judge_recipient(struct session *session, const char *path, const char *mailer);
 
 /* At the end of the header: whose is From, and which keys may sign. What it
  * finds is kept for judge_message(). */

@@ -32,12 +32,66 @@ add_signatures(struct log_line *line, const struct message *message,
 	text_init(&text, space, sizeof(space));
 	for (size_t i = 0; i < message->signature_count; i++)
 		text_addf(&text, "%s%s/%s", i > 0 ? "," : "",
-		    message->ring->keys[i].domain,
-		    message->ring->keys[i].selector);
+		    message->signature_keys[i]->domain,
+		    message->signature_keys[i]->selector);
 	log_line_text(
 	    line, "dkim", message->signature_count > 0 ? space : "none");
 	if (message->signature_count == 0)
 		log_line_text(line, "unsigned", message->signing_note);
+}
+
+/* What each profile says, where they differ: "rfc9989:pass,rfc7489:...". */
+static void
+add_profiles(struct log_line *line, const struct message *message)
+{
+	const struct preflight_judgement *found = message->preflight;
+	const bool *is_used = message->class->preflight_conf.profiles;
+	bool differs = false;
+	char space[256];
+	struct text text;
+
+	text_init(&text, space, sizeof(space));
+	for (size_t i = 0; i < PREFLIGHT_PROFILES; i++) {
+		enum preflight_profile profile = (enum preflight_profile)i;
+
+		if (!is_used[i])
+			continue;
+		differs |= found->by[i] != found->result;
+		text_addf(&text, "%s%s:%s", text.length > 0 ? "," : "",
+		    preflight_profile_name(profile),
+		    preflight_result_name(found->by[i]));
+	}
+	if (differs)
+		log_line_text(line, "profiles", space);
+}
+
+/* A DMARC record that is there but can't be used: somebody meant it. */
+static bool
+has_ignored_record(const struct preflight_judgement *found)
+{
+	for (size_t i = 0; i < found->reason_count; i++)
+		if (found->reasons[i].kind == PREFLIGHT_DMARC_IGNORED)
+			return true;
+	return false;
+}
+
+/* What a receiver will see. */
+static void
+add_preflight(struct log_line *line, const struct message *message,
+    const struct verdict *verdict)
+{
+	const struct preflight_judgement *found = message->preflight;
+
+	if (found == NULL)
+		return;
+	if (found->spf != NULL)
+		log_line_text(line, "spf", spf_result_name(found->spf_result));
+	log_line_text(line, "dmarc", preflight_result_name(found->result));
+	add_profiles(line, message);
+	/* The verdict has them in detail, if they are what it is about. */
+	if ((found->result >= PREFLIGHT_FAIL_NONE || has_ignored_record(found))
+	    && verdict->detail != message->findings)
+		log_line_text(line, "findings", message->findings);
 }
 
 static void
@@ -84,7 +138,10 @@ write_line(struct session *session, const struct verdict *verdict)
 		    line, "rcpts_refused", message->refused_recipients);
 	log_line_number(line, "size", facts->size_bytes);
 	add_verdict(line, verdict);
+	if (message->map_fault != verdict->detail)
+		log_line_text(line, "map_fault", message->map_fault);
 	add_signatures(line, message, verdict);
+	add_preflight(line, message, verdict);
 	log_line_number(line, "us", message->work_us);
 	log_line_end(&line);
 }
@@ -101,6 +158,9 @@ count(struct session *session, const struct verdict *verdict, bool is_at_mail)
 		atomic_fetch_add(&metrics->observed, 1);
 	if (is_at_mail)
 		atomic_fetch_add(&metrics->refused_at_mail, 1);
+	if (message->preflight != NULL)
+		atomic_fetch_add(
+		    &metrics->preflights[message->preflight->result], 1);
 	if (!verdict_leaves(verdict) || message->traffic_class == CLASS_INBOUND)
 		return;
 	if (message->signature_count > 0)

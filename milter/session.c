@@ -1,6 +1,7 @@
 #include "milter/session.h"
 
 #include "milter/io/clock.h"
+#include "policy/authres.h"
 #include "policy/text.h"
 
 #include <inttypes.h>
@@ -178,6 +179,47 @@ note_identity(struct message *message, const char *value)
 	return message->identity_value != NULL;
 }
 
+/* Ours is what authserv_id says, or else the name of the MTA. */
+static const char *
+authserv_id(const struct session *session)
+{
+	const char *id = session->message.snapshot->conf->authserv_id;
+
+	if (*id == '\0')
+		id = session->facts.mta_host;
+	return id != NULL ? id : "";
+}
+
+/* Is it a field with results that claim to be ours? No client's word counts
+ * for them (RFC 8601 §5). */
+static bool
+is_forged_result(struct session *session, const char *name, const char *value)
+{
+	struct message *message = &session->message;
+
+	if (!text_equal_case(name, "Authentication-Results"))
+		return false;
+	message->facts.result_count++;
+	return message->traffic_class != CLASS_INBOUND
+	    && session->can_change_fields
+	    && authres_claims(
+		&message->arena, value, strlen(value), authserv_id(session));
+}
+
+/* It is going to be removed, so nothing else looks at it. */
+static bool
+note_forged_result(struct message *message)
+{
+	struct forged_result *one = arena_alloc(&message->arena, sizeof(*one));
+
+	if (one == NULL)
+		return false;
+	one->place = (int)message->facts.result_count;
+	one->next = message->forged_results;
+	message->forged_results = one;
+	return true;
+}
+
 bool
 session_add_header(struct session *session, const char *name, const char *value)
 {
@@ -194,6 +236,8 @@ session_add_header(struct session *session, const char *name, const char *value)
 	facts->header_count++;
 	if (is_identity(message, name))
 		return note_identity(message, value);
+	if (is_forged_result(session, name, value))
+		return note_forged_result(message);
 	if (session_is_from(name))
 		facts->from_count++;
 	if (message->traffic_class == CLASS_INBOUND)
@@ -237,6 +281,7 @@ session_end_message(struct session *session)
 
 	if (!session->has_message)
 		return;
+	verify_end(&message->verifier);
 	signer_end(&message->signer);
 	keys_release(session->services->keys, &message->ring);
 	snapshot_release(&message->snapshot);

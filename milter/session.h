@@ -13,12 +13,14 @@
  *   judge       judge_headers(), at the end of the header: identify believes
  *               a trusted host's identity_header; authorize reads From and
  *               asks whose it is; signatures finds the keys that may
- *               sign and starts hashing
+ *               sign and starts hashing; preflighting starts to check the
+ *               signatures that came with it
  *   judge       judge_body(): each piece goes through the hashes and is gone
  *   judge       judge_message(), at the end of the message: the verdict on
- *               its sender stands; charging asks the store, all limits in one
- *               step; if it leaves, signatures are computed, else what was
- *               charged is given back and the refusal is counted
+ *               its sender stands; preflighting asks the DNS what a receiver
+ *               will see; charging asks the store, all limits in one step; if
+ *               it leaves, signatures are computed, else what was charged is
+ *               given back and the refusal is counted
  *   actions     actions_perform() says it to the MTA: signatures inserted,
  *               held, or a reply
  *   report      report_message() writes the one log line
@@ -33,12 +35,16 @@
 #include "milter/io/log.h"
 #include "milter/io/metrics.h"
 #include "milter/io/refusals.h"
+#include "milter/io/resolver.h"
 #include "milter/io/signer.h"
 #include "milter/io/store.h"
+#include "milter/io/suffixes.h"
 #include "milter/io/tables.h"
+#include "milter/io/verify.h"
 #include "milter/snapshot.h"
 #include "policy/arena.h"
 #include "policy/facts.h"
+#include "policy/preflight.h"
 #include "policy/verdict.h"
 
 #include <stdatomic.h>
@@ -53,7 +59,12 @@ struct services {
 	struct refusals *refusals;
 	struct keys *keys;
 	struct tables *tables;
+	struct resolver *resolver;
+	struct suffixes *suffixes;
+	struct verify_library *verify_library;
 	struct gate *gate;
+	struct gate *waiting; /* messages that wait for the DNS: not among
+				 those that are judged */
 	struct metrics *metrics;
 	atomic_bool is_stopping; /* take no new messages */
 	bool is_dry;             /* look, charge nothing, log nothing */
@@ -85,9 +96,23 @@ struct message {
 	const struct key_ring *ring; /* lent by keys; NULL: nothing to sign */
 	const char *signing_domain;
 	struct signer *signer;
-	const char *const *signatures; /* after judge_message() */
+	const char *const *signatures;           /* after judge_message() */
+	const struct key *const *signature_keys; /* one for each */
 	size_t signature_count;
 	const char *signing_note; /* why it isn't signed, for the log */
+
+	struct verifier *verifier; /* NULL: no signature came with it */
+	struct preflight_evidence evidence;
+	const struct preflight_judgement *preflight; /* NULL: not looked at */
+	const char *preflight_note; /* why not; NULL: nothing to tell */
+	const char *findings;       /* of preflight, in a line */
+
+	/* Authentication-Results fields that claim to be ours: counted from 1,
+	 * the last one first. */
+	struct forged_result {
+		int place;
+		struct forged_result *next;
+	} * forged_results;
 
 	struct charge *charges;
 	struct charge_answer *answers;
@@ -95,6 +120,7 @@ struct message {
 	bool is_refusal_counted;      /* in the step that refused it */
 	struct store_receipt receipt; /* is_charged: has to be given back if
 					 the message doesn't leave */
+	bool has_place;               /* among max_busy */
 	uint64_t work_us;             /* time spent judging */
 };
 

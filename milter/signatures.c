@@ -161,15 +161,43 @@ signatures_body(
 	    verdict_worse(message->verdict, unsignable(session, &fault));
 }
 
+/* Those of keys that weren't left out. */
+static bool
+keep_signatures(struct message *message, const char *const *values,
+    size_t count, struct fault *fault)
+{
+	const char **kept =
+	    arena_alloc(&message->arena, (count + 1) * sizeof(*kept));
+	const struct key **keys =
+	    arena_alloc(&message->arena, (count + 1) * sizeof(const void *));
+
+	if (kept == NULL || keys == NULL) {
+		fault_memory(fault);
+		return false;
+	}
+	for (size_t i = 0; i < count; i++) {
+		if (values[i] == NULL)
+			continue;
+		kept[message->signature_count] = values[i];
+		keys[message->signature_count++] = &message->ring->keys[i];
+	}
+	message->signatures = kept;
+	message->signature_keys = keys;
+	return true;
+}
+
 struct verdict
 signatures_finish(struct session *session)
 {
 	struct message *message = &session->message;
+	const char *const *values;
 	struct fault fault;
+	size_t count;
 
-	if (message->signer == NULL
-	    || signer_finish(message->signer, &message->signatures,
-		&message->signature_count, &fault))
+	if (message->signer == NULL)
+		return verdict_accept();
+	if (signer_finish(message->signer, &values, &count, &fault)
+	    && keep_signatures(message, values, count, &fault))
 		return verdict_accept();
 	message->signature_count = 0;
 	return unsignable(session, &fault);

@@ -4,6 +4,7 @@
 #include "milter/io/store_guard.h"
 
 #include <json-c/json.h>
+#include <stdio.h>
 #include <unistd.h>
 
 static void
@@ -32,6 +33,34 @@ messages(struct metrics *metrics)
 	return classes;
 }
 
+/* What preflight found: "dmarc_fail_reject", ... */
+static void
+add_preflights(struct json_object *status, struct metrics *metrics)
+{
+	for (int i = 0; i < PREFLIGHT_RESULTS; i++) {
+		char key[64];
+
+		snprintf(key, sizeof(key), "dmarc_%s",
+		    preflight_result_name((enum preflight_result)i));
+		for (char *place = key; *place != '\0'; place++)
+			if (*place == '-')
+				*place = '_';
+		add_number(status, key, atomic_load(&metrics->preflights[i]));
+	}
+}
+
+static void
+add_dns(struct json_object *status, struct resolver *resolver)
+{
+	struct resolver_counters counters = resolver_counters(resolver);
+
+	add_number(status, "dns_asked", counters.asked);
+	add_number(status, "dns_from_cache", counters.hits);
+	add_number(status, "dns_lost", counters.lost);
+	add_number(status, "dns_kept", counters.entries);
+	add_number(status, "dns_kept_octets", counters.bytes);
+}
+
 static void
 add_counters(struct json_object *status, struct metrics *metrics)
 {
@@ -42,6 +71,9 @@ add_counters(struct json_object *status, struct metrics *metrics)
 	add_number(status, "signatures", atomic_load(&metrics->signatures));
 	add_number(
 	    status, "unsigned", atomic_load(&metrics->unsigned_messages));
+	add_preflights(status, metrics);
+	add_number(
+	    status, "limit_warnings", atomic_load(&metrics->limit_warnings));
 	add_number(status, "store_faults", atomic_load(&metrics->store_faults));
 	add_number(status, "key_faults", atomic_load(&metrics->key_faults));
 	add_number(status, "reloads", atomic_load(&metrics->reloads));
@@ -84,6 +116,7 @@ daemon_status(struct daemon *daemon)
 	add_number(status, "max_busy", snapshot->conf->max_busy);
 	add_number(status, "remembered_refusals",
 	    refusals_count(services->refusals, clock_monotonic_ms()));
+	add_dns(status, services->resolver);
 	add_counters(status, &daemon->metrics);
 	snapshot_release(&snapshot);
 	return status;

@@ -72,6 +72,14 @@ gate_leave(struct gate *gate)
 }
 
 void
+gate_return(struct gate *gate)
+{
+	pthread_mutex_lock(&gate->lock);
+	gate->inside++;
+	pthread_mutex_unlock(&gate->lock);
+}
+
+void
 gate_resize(struct gate *gate, size_t most)
 {
 	pthread_mutex_lock(&gate->lock);

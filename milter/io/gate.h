@@ -19,6 +19,10 @@ bool gate_enter(struct gate *gate, uint64_t wait_ms);
 /* Give the place back. */
 void gate_leave(struct gate *gate);
 
+/* Take a place again that was given back for a while, without waiting: there
+ * may be more inside than fit, until some leave. */
+void gate_return(struct gate *gate);
+
 /* Another number, after a reload. Who is inside stays. */
 void gate_resize(struct gate *gate, size_t most);
 

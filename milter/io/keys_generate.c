@@ -1,5 +1,7 @@
 #include "milter/io/keys_domain.h"
+#include "policy/arena.h"
 #include "policy/signing.h"
+#include "policy/zone_line.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -12,7 +14,10 @@
 #include <string.h>
 #include <unistd.h>
 
-enum { STRING_OCTETS = 255 }; /* of one string of a TXT record */
+enum {
+	NAME_BYTES = 512, /* more than a name of the DNS can have */
+	RECORD_ARENA_BYTES = 256 * 1024,
+};
 
 static bool
 refuse_errno(struct fault *fault, const char *path)
@@ -21,6 +26,18 @@ refuse_errno(struct fault *fault, const char *path)
 	    errno == EEXIST ? "there is such a key: take another selector"
 			    : strerror(errno));
 	return false;
+}
+
+/* Can the record of such a key stand in the DNS? */
+static bool
+has_record_name(const char *domain, const char *selector)
+{
+	char name[NAME_BYTES];
+	int length =
+	    snprintf(name, sizeof(name), "%s._domainkey.%s", selector, domain);
+
+	return length > 0 && (size_t)length < sizeof(name)
+	    && zone_line_is_name(name);
 }
 
 static bool
@@ -35,6 +52,11 @@ are_usable(const char *domain, const char *selector,
 		    "\"%s\" is no selector: letters, digits and hyphens, in "
 		    "labels of at most 63",
 		    selector);
+	else if (!has_record_name(domain, selector))
+		fault_set(fault, FAULT_PERMANENT,
+		    "\"%s._domainkey.%s\" is no name that the DNS can have: "
+		    "take a shorter selector, if the domain is one",
+		    selector, domain);
 	else if (algorithm == KEY_RSA_SHA256
 	    && (bits < KEYS_RSA_LEAST_BITS || bits > KEYS_RSA_MOST_BITS))
 		fault_set(fault, FAULT_PERMANENT,
@@ -64,40 +86,26 @@ make_key(enum key_algorithm algorithm, unsigned bits,
 	return is_made;
 }
 
-/* The DNS record, in the form of zone files (RFC 1035 §5.1). */
+/* The DNS record as a line of a zone file; malloc'ed; NULL: no memory. */
 static char *
 make_record(const char *domain, const char *selector,
     const struct key_material *material)
 {
 	const char *algorithm =
 	    material->algorithm == KEY_RSA_SHA256 ? "rsa" : "ed25519";
-	char *value = NULL;
+	const char *name, *value, *line = NULL;
 	char *record = NULL;
-	size_t size = 0;
-	FILE *stream;
+	struct arena arena;
 
-	if (asprintf(
-		&value, "v=DKIM1; k=%s; p=%s", algorithm, material->public_b64)
-	    < 0)
-		return NULL;
-	stream = open_memstream(&record, &size);
-	if (stream == NULL) {
-		free(value);
-		return NULL;
-	}
-	fprintf(stream, "%s._domainkey.%s. IN TXT (", selector, domain);
-	for (const char *rest = value; *rest != '\0';) {
-		size_t length = strnlen(rest, STRING_OCTETS);
-
-		fprintf(stream, " \"%.*s\"", (int)length, rest);
-		rest += length;
-	}
-	fprintf(stream, " )");
-	free(value);
-	if (fclose(stream) != 0) {
-		free(record);
-		record = NULL;
-	}
+	arena_init(&arena, RECORD_ARENA_BYTES);
+	name = arena_printf(&arena, "%s._domainkey.%s", selector, domain);
+	value = arena_printf(
+	    &arena, "v=DKIM1; k=%s; p=%s", algorithm, material->public_b64);
+	if (name != NULL && value != NULL)
+		line = zone_line_txt(&arena, name, value, strlen(value));
+	if (line != NULL)
+		record = strdup(line);
+	arena_clear(&arena);
 	return record;
 }
 

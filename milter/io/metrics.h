@@ -3,6 +3,7 @@
 #define MILTER_IO_METRICS_H
 
 #include "policy/facts.h"
+#include "policy/preflight.h"
 #include "policy/verdict.h"
 
 #include <stdatomic.h>
@@ -12,6 +13,7 @@ struct metrics {
 	atomic_ullong messages[CLASS_COUNT][ACTION_REJECT + 1];
 	atomic_ullong observed; /* passed, though would have been refused */
 	atomic_ullong refused_at_mail;
+	atomic_ullong preflights[PREFLIGHT_RESULTS]; /* what they found */
 	atomic_ullong signatures;
 	atomic_ullong unsigned_messages; /* left without one; not inbound */
 	atomic_ullong store_faults;

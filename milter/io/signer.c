@@ -33,10 +33,11 @@ struct signer {
 	const struct signer_library *library;
 	const struct key_ring *ring;
 	enum signer_state state;
-	struct fault fault;          /* the first one; in BROKEN */
-	struct signer_fields fields; /* in IN_HEADER */
-	DKIM **handles;              /* one a key */
-	char **values;               /* one a key; in FINISHED */
+	struct fault fault;               /* the first one; in BROKEN */
+	struct signer_fields fields;      /* in IN_HEADER */
+	DKIM **handles;                   /* one a key */
+	char **values;                    /* one a key; in FINISHED */
+	bool is_dropped[KEYS_PER_DOMAIN]; /* see signer_drop() */
 	bool has_body;
 	unsigned char last; /* octet of the body, if has_body */
 	size_t word_bytes;  /* of the body since a blank or line end */
@@ -607,6 +608,13 @@ compute(struct signer *signer, size_t which, struct fault *fault)
 	return signer->values[which] != NULL;
 }
 
+void
+signer_drop(struct signer *signer, size_t which)
+{
+	if (which < KEYS_PER_DOMAIN)
+		signer->is_dropped[which] = true;
+}
+
 bool
 signer_finish(struct signer *signer, const char *const **values_out,
     size_t *count_out, struct fault *fault)
@@ -621,7 +629,8 @@ signer_finish(struct signer *signer, const char *const **values_out,
 	    && !take_piece(signer, line_end, 2, &signer->fault))
 		return give_up(signer, fault);
 	for (size_t i = 0; i < signer->ring->count; i++)
-		if (!compute(signer, i, &signer->fault))
+		if (!signer->is_dropped[i]
+		    && !compute(signer, i, &signer->fault))
 			return give_up(signer, fault);
 	signer->state = FINISHED;
 	*values_out = (const char *const *)signer->values;

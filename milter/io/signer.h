@@ -64,9 +64,14 @@ bool signer_end_of_header(struct signer *signer, struct fault *fault);
 bool signer_body(struct signer *signer, const unsigned char *data,
     size_t length, struct fault *fault);
 
-/* Compute the signatures. *values_out gets *count_out strings, one a key, the
- * values of DKIM-Signature fields to be inserted at the top: with a leading
- * space, folds LF. They live until signer_end(). */
+/* Leave the key out that stands at which in the ring: it makes no signature.
+ * Before signer_finish(). */
+void signer_drop(struct signer *signer, size_t which);
+
+/* Compute the signatures. *values_out gets *count_out strings, one for each key
+ * of the ring, in its order; NULL for one that was dropped. They are the values
+ * of DKIM-Signature fields to be inserted at the top: with a leading space,
+ * folds LF, and live until signer_end(). */
 bool signer_finish(struct signer *signer, const char *const **values_out,
     size_t *count_out, struct fault *fault);
 

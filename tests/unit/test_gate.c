@@ -86,12 +86,37 @@ test_crowd(void **state)
 	gate_close(&crowd.gate);
 }
 
+/* Who was inside comes back at once, even where all places are taken; nobody
+ * else gets in until there are fewer than fit. */
+static void
+test_return(void **state)
+{
+	struct gate *gate = gate_open(1);
+
+	(void)state;
+	assert_non_null(gate);
+	assert_true(gate_enter(gate, 0));
+	gate_leave(gate);
+	assert_true(gate_enter(gate, 0));
+	gate_return(gate);
+	assert_int_equal(gate_busy(gate), 2);
+	assert_false(gate_enter(gate, 0));
+	gate_leave(gate);
+	assert_false(gate_enter(gate, 0));
+	gate_leave(gate);
+	assert_true(gate_enter(gate, 0));
+	gate_leave(gate);
+	assert_int_equal(gate_busy(gate), 0);
+	gate_close(&gate);
+}
+
 int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_places),
 		cmocka_unit_test(test_crowd),
+		cmocka_unit_test(test_return),
 	};
 
 	return cmocka_run_group_tests_name("gate", tests, NULL, NULL);
