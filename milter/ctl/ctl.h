@@ -106,4 +106,8 @@ int ctl_reload(struct ctl *ctl, int argc, char **argv);
 int ctl_genkey(struct ctl *ctl, int argc, char **argv);
 int ctl_explain(struct ctl *ctl, int argc, char **argv);
 
+/* posternctl preflight, check-domain. */
+int ctl_preflight(struct ctl *ctl, int argc, char **argv);
+int ctl_check_domain(struct ctl *ctl, int argc, char **argv);
+
 #endif

@@ -2,7 +2,10 @@
 
 #include "milter/ctl/ctl.h"
 #include "milter/ctl/mail.h"
+#include "milter/ctl/opinion.h"
+#include "milter/ctl/opinion_process.h"
 #include "milter/judge.h"
+#include "milter/resolving.h"
 #include "milter/stores.h"
 #include "policy/text.h"
 
@@ -44,6 +47,7 @@ struct run {
 	const char **recipients; /* room for all arguments */
 	size_t recipient_count;
 	bool is_tls;
+	bool has_opinions;
 
 	struct connect_event connect;
 	uint64_t uid_number;
@@ -56,6 +60,8 @@ struct run {
 
 	struct metrics metrics;
 	struct services services;
+	struct opinion_process *process;
+	struct opinion opinion;
 	struct explanation answer;
 };
 
@@ -69,6 +75,7 @@ enum {
 	OPTION_TLS,
 	OPTION_MAIL_FROM,
 	OPTION_RCPT,
+	OPTION_OPINIONS,
 };
 
 static void
@@ -90,6 +97,8 @@ take_option(struct run *run, int option)
 		run->is_tls = true;
 	else if (option == OPTION_MAIL_FROM)
 		run->mail_from = optarg;
+	else if (option == OPTION_OPINIONS)
+		run->has_opinions = true;
 	else if (option == OPTION_RCPT)
 		run->recipients[run->recipient_count++] = optarg;
 }
@@ -115,6 +124,7 @@ read_arguments(struct run *run, int argc, char **argv)
 		{ "tls", no_argument, NULL, OPTION_TLS },
 		{ "mail-from", required_argument, NULL, OPTION_MAIL_FROM },
 		{ "rcpt", required_argument, NULL, OPTION_RCPT },
+		{ "opinions", no_argument, NULL, OPTION_OPINIONS },
 		{ NULL, 0, NULL, 0 },
 	};
 	int option;
@@ -203,14 +213,21 @@ open_services(struct run *run, struct fault *fault)
 	services->refusals = refusals_open(1);
 	services->keys = keys_open(KEY_DOMAINS);
 	services->gate = gate_open(1);
+	services->waiting = gate_open(1);
 	if (!stores_open_pool(run->ctl->conf, &run->map_pool, fault))
 		return false;
 	services->tables = tables_open(MAP_ANSWERS, run->map_pool);
 	if (services->tables == NULL || services->refusals == NULL
-	    || services->keys == NULL || services->gate == NULL) {
+	    || services->keys == NULL || services->gate == NULL
+	    || services->waiting == NULL) {
 		fault_memory(fault);
 		return false;
 	}
+	services->verify_library = verify_library_open(fault);
+	if (services->verify_library == NULL
+	    || !resolving_open(run->ctl->conf, &services->suffixes,
+		&services->resolver, fault))
+		return false;
 	services->store = ctl_store(run->ctl, fault);
 	return services->store != NULL;
 }
@@ -227,7 +244,10 @@ close_all(struct run *run)
 	keys_close(&services->keys);
 	refusals_close(&services->refusals);
 	gate_close(&services->gate);
+	gate_close(&services->waiting);
 	tables_close(&services->tables);
+	verify_library_close(&services->verify_library);
+	resolving_close(&services->suffixes, &services->resolver);
 	redis_pool_close(&run->map_pool);
 	mail_close(&run->mail);
 	arena_clear(&run->arena);
@@ -327,8 +347,8 @@ give_recipient(struct run *run, const char *recipient)
 	const char *path = *recipient == '<'
 	    ? recipient
 	    : arena_printf(&run->arena, "<%s>", recipient);
-	struct verdict verdict =
-	    judge_recipient(answer->session, path != NULL ? path : recipient);
+	struct verdict verdict = judge_recipient(
+	    answer->session, path != NULL ? path : recipient, NULL);
 
 	if (!verdict_leaves(&verdict))
 		answer->recipient_verdict = verdict;
@@ -411,6 +431,32 @@ judge(struct run *run, struct fault *fault)
 	return true;
 }
 
+/* Of what was looked at, and while its evidence is there. */
+static bool
+ask_opinions(struct run *run, struct fault *fault)
+{
+	struct message *message = &run->answer.session->message;
+	const struct opinion_question question = {
+		.sender_local = message->facts.sender.local,
+		.sender_domain = message->facts.is_bad_sender
+		    ? ""
+		    : message->facts.sender.domain,
+		.evidence = &message->evidence,
+		.judgement = message->preflight,
+		.resolver = run->services.resolver,
+		.timeout_ms = run->ctl->conf->dns.timeout_ms,
+	};
+
+	if (run->process == NULL || message->preflight == NULL)
+		return true;
+	run->answer.opinion = &run->opinion;
+	if (opinion_ask(
+		run->process, &question, &message->arena, &run->opinion))
+		return true;
+	fault_memory(fault);
+	return false;
+}
+
 static int
 status_of(const struct verdict *verdict)
 {
@@ -418,6 +464,8 @@ status_of(const struct verdict *verdict)
 		return CTL_YES;
 	switch (verdict->reason) {
 	case REASON_STORE_AWAY:
+	case REASON_DNS:
+	case REASON_MAP_AWAY:
 	case REASON_BUSY:
 	case REASON_MEMORY:
 		return verdict->action == ACTION_TEMPFAIL ? CTL_LATER : CTL_NO;
@@ -438,8 +486,11 @@ explain(struct run *run)
 	}
 	if (isatty(STDIN_FILENO))
 		fputs("Reading the message from standard input.\n", stderr);
-	if (!ctl_become(run->ctl, &fault) || !open_services(run, &fault)
-	    || !judge(run, &fault))
+	if (!ctl_become(run->ctl, &fault)
+	    || (run->has_opinions
+		&& (run->process = opinion_process_begin(&fault)) == NULL)
+	    || !open_services(run, &fault) || !judge(run, &fault)
+	    || !ask_opinions(run, &fault))
 		return ctl_fail(&fault);
 	if (run->ctl->is_json) {
 		explain_json(&run->answer);
@@ -464,6 +515,7 @@ ctl_explain(struct ctl *ctl, int argc, char **argv)
 		if (ctl_read(ctl))
 			status = explain(&run);
 	}
+	opinion_process_end(&run.process);
 	close_all(&run);
 	return status;
 }

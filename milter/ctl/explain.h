@@ -13,7 +13,8 @@ struct explanation {
 	bool is_client_assumed; /* nobody said where it comes from */
 	bool is_sender_assumed; /* the envelope sender is the author */
 	bool is_recipient_assumed;
-	bool is_at_mail; /* judged at MAIL: refused there */
+	bool is_at_mail;               /* judged at MAIL: refused there */
+	const struct opinion *opinion; /* NULL: wasn't asked for */
 	struct verdict verdict;
 	struct verdict recipient_verdict; /* of recipients that are refused */
 };

@@ -1,5 +1,7 @@
 #include "milter/authorize.h"
 #include "milter/ctl/explain.h"
+#include "milter/ctl/opinion.h"
+#include "milter/ctl/preflight.h"
 #include "milter/ctl/print.h"
 #include "policy/reply.h"
 
@@ -141,7 +143,7 @@ add_signatures(struct json_object *object, const struct message *message)
 	struct json_object *list = json_object_new_array();
 
 	for (size_t i = 0; i < message->signature_count; i++) {
-		const struct key *key = &message->ring->keys[i];
+		const struct key *key = message->signature_keys[i];
 		struct json_object *one = json_object_new_object();
 
 		add_text(one, "domain", key->domain);
@@ -153,6 +155,27 @@ add_signatures(struct json_object *object, const struct message *message)
 	}
 	json_object_object_add(object, "dkim", list);
 	add_text(object, "unsigned", message->signing_note);
+}
+
+/* "preflight": as `posternctl preflight --json` has it; null if it wasn't
+ * looked at. */
+static void
+add_preflight(struct json_object *object, const struct explanation *explanation)
+{
+	const struct message *message = &explanation->session->message;
+	const struct preflight_story story = { .evidence = &message->evidence,
+		.judgement = message->preflight,
+		.is_used = message->class->preflight_conf.profiles };
+	struct json_object *one = NULL;
+
+	if (message->preflight != NULL) {
+		one = json_object_new_object();
+		preflight_json(&story, one);
+		if (explanation->opinion != NULL)
+			opinion_json(explanation->opinion, one);
+	}
+	json_object_object_add(object, "preflight", one);
+	add_text(object, "preflight_note", message->preflight_note);
 }
 
 static struct json_object *
@@ -184,6 +207,7 @@ explain_json(const struct explanation *explanation)
 	add_addresses(object, explanation);
 	add_limits(object, message);
 	add_signatures(object, message);
+	add_preflight(object, explanation);
 	add_text(object, "stage", explanation->is_at_mail ? "mail" : "end");
 	add_text(object, "action", verdict_action_name(verdict->action));
 	add_text(object, "would", verdict_action_name(verdict->would));

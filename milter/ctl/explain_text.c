@@ -1,5 +1,7 @@
 #include "milter/authorize.h"
 #include "milter/ctl/explain.h"
+#include "milter/ctl/opinion.h"
+#include "milter/ctl/preflight.h"
 #include "milter/ctl/print.h"
 #include "policy/reply.h"
 
@@ -261,13 +263,34 @@ tell_signatures(const struct explanation *explanation)
 		return;
 	}
 	for (size_t i = 0; i < message->signature_count; i++) {
-		const struct key *key = &message->ring->keys[i];
+		const struct key *key = message->signature_keys[i];
 
 		print_line(stdout, "DKIM", "signed by %s, selector %s (%s)",
 		    key->domain, key->selector,
 		    key->algorithm == KEY_RSA_SHA256 ? "rsa-sha256"
 						     : "ed25519-sha256");
 	}
+}
+
+static bool
+tell_preflight(const struct explanation *explanation, struct arena *arena)
+{
+	const struct message *message = &explanation->session->message;
+	const struct preflight_story story = { .evidence = &message->evidence,
+		.judgement = message->preflight,
+		.is_used = message->class->preflight_conf.profiles };
+
+	if (message->preflight != NULL) {
+		if (!preflight_text(&story, arena, stdout))
+			return false;
+		if (explanation->opinion != NULL)
+			opinion_text(explanation->opinion, stdout);
+		return true;
+	}
+	print_line(stdout, "preflight", "not looked at: %s",
+	    message->preflight_note != NULL ? message->preflight_note
+					    : "the message is refused before");
+	return true;
 }
 
 /* What decided, or would have if it weren't only observed. */
@@ -329,9 +352,10 @@ tell_message(const struct explanation *explanation, struct arena *arena)
 	tell_recipients(explanation);
 	if (!tell_authors(explanation) || !tell_limits(explanation, arena))
 		return false;
-	if (session->message.traffic_class != CLASS_INBOUND)
-		tell_signatures(explanation);
-	return true;
+	if (session->message.traffic_class == CLASS_INBOUND)
+		return true;
+	tell_signatures(explanation);
+	return tell_preflight(explanation, arena);
 }
 
 bool

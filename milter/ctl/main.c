@@ -32,8 +32,17 @@ static const struct ctl_command commands[] = {
 	{ "explain", NULL,
 	    " [--login L] [--client ADDRESS] [--port N] [--uid N]\n"
 	    "           [--listener NAME-OR-PORT] [--host NAME] [--tls]\n"
-	    "           [--mail-from SENDER] [--rcpt RECIPIENT]... < message",
+	    "           [--mail-from SENDER] [--rcpt RECIPIENT]... "
+	    "[--opinions] < message",
 	    ctl_explain },
+	{ "preflight", NULL,
+	    " [--ip ADDRESS]... [--helo NAME] [--mail-from SENDER]\n"
+	    "           --from AUTHOR [--dkim DOMAIN]... [--profile NAME]...\n"
+	    "           [--opinions]",
+	    ctl_preflight },
+	{ "check-domain", NULL,
+	    " [--file LIST | --all] [--jobs N] [--opinions] [DOMAIN]...",
+	    ctl_check_domain },
 };
 
 enum { COMMANDS = sizeof(commands) / sizeof(commands[0]) };

@@ -126,10 +126,11 @@ generate_under(mode_t mask)
 		enum key_algorithm algorithm;
 		unsigned bits;
 		const char *word;
+		const char *begin; /* of its strings: several are in brackets */
 	} cases[] = {
-		{ "s1", KEY_RSA_SHA256, 2048, "rsa" },
-		{ "ed", KEY_ED25519_SHA256, 0, "ed25519" },
-		{ "big._x", KEY_RSA_SHA256, 1024, "rsa" },
+		{ "s1", KEY_RSA_SHA256, 2048, "rsa", "( \"" },
+		{ "ed", KEY_ED25519_SHA256, 0, "ed25519", "\"" },
+		{ "big._x", KEY_RSA_SHA256, 1024, "rsa", "\"" },
 	};
 	mode_t old = umask(mask);
 
@@ -153,9 +154,11 @@ generate_under(mode_t mask)
 		    place->keys, place->directory, name, &ring, &fault));
 		assert_int_equal(1, ring->count);
 		assert_int_equal(cases[i].algorithm, ring->keys[0].algorithm);
-		assert_true(asprintf(&owner, "%s._domainkey.%s. IN TXT ( ",
-				cases[i].selector, name)
+		assert_true(asprintf(&owner, "%s._domainkey.%s. IN TXT %s",
+				cases[i].selector, name, cases[i].begin)
 		    > 0);
+		assert_memory_equal(owner, record, strlen(owner));
+		owner[strlen(owner) - 1] = '\0';
 		assert_true(asprintf(&wanted, "v=DKIM1; k=%s; p=%s",
 				cases[i].word, ring->keys[0].public_b64)
 		    > 0);
@@ -182,6 +185,8 @@ test_generate(void **state)
 	generate_under(0277);
 }
 
+#define LABEL50 "aaaaaaaaaabbbbbbbbbbccccccccccddddddddddeeeeeeeeee"
+
 static void
 test_generate_refuses(void **state)
 {
@@ -204,6 +209,13 @@ test_generate_refuses(void **state)
 		    "no domain" },
 		{ "no selector", DOMAIN, "a/b", KEY_ED25519_SHA256, 0,
 		    "no selector" },
+		{ "too long for a name", LABEL50 "." LABEL50 ".example",
+		    LABEL50 "." LABEL50 "." LABEL50, KEY_ED25519_SHA256, 0,
+		    "no name that the DNS can have" },
+		{ "too long a label", LABEL50 LABEL50 ".example", "s1",
+		    KEY_ED25519_SHA256, 0, "no name that the DNS can have" },
+		{ "a last dot", "b.example.", "s1", KEY_ED25519_SHA256, 0,
+		    "no name that the DNS can have" },
 		{ "weak", DOMAIN, "s2", KEY_RSA_SHA256, 768, "768 bits" },
 		{ "huge", DOMAIN, "s2", KEY_RSA_SHA256, 100000, "bits" },
 	};

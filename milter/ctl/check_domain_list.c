@@ -1,0 +1,192 @@
+#include "milter/ctl/check_domain_list.h"
+
+#include "policy/address.h"
+#include "policy/arena.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+
+enum {
+	SCRATCH_BYTES = 16 * 1024,
+	LINE_OCTETS = 1024,
+	ROOM_FIRST = 64,
+};
+
+static bool
+grow(struct check_domain_list *list, struct fault *fault)
+{
+	size_t room = list->room == 0 ? ROOM_FIRST : list->room * 2;
+	char **names;
+
+	if (list->count < list->room)
+		return true;
+	if (list->count >= CHECK_DOMAIN_LIST_MOST) {
+		fault_set(fault, FAULT_PERMANENT,
+		    "more than %d domains: check them in several lists",
+		    (int)CHECK_DOMAIN_LIST_MOST);
+		return false;
+	}
+	names = reallocarray(list->names, room, sizeof(*names));
+	if (names == NULL) {
+		fault_memory(fault);
+		return false;
+	}
+	list->names = names;
+	list->room = room;
+	return true;
+}
+
+/* What is no domain stays as it is: the check will say so. */
+bool
+check_domain_list_add(
+    struct check_domain_list *list, const char *typed, struct fault *fault)
+{
+	const char *domain;
+	struct arena scratch;
+	char *name;
+
+	if (!grow(list, fault))
+		return false;
+	arena_init(&scratch, SCRATCH_BYTES);
+	if (!address_domain(&scratch, typed, strlen(typed), &domain, NULL))
+		domain = typed;
+	name = strdup(domain);
+	arena_clear(&scratch);
+	if (name == NULL) {
+		fault_memory(fault);
+		return false;
+	}
+	list->names[list->count++] = name;
+	return true;
+}
+
+/* The first word of a line; false: there is none. */
+static bool
+first_word(char *line, char **word_out)
+{
+	static const char blanks[] = " \t\r\n";
+	char *word = line + strspn(line, blanks);
+
+	word[strcspn(word, " \t\r\n#")] = '\0';
+	*word_out = word;
+	return *word != '\0';
+}
+
+static bool
+read_lines(struct check_domain_list *list, FILE *file, struct fault *fault)
+{
+	char *line = NULL;
+	size_t size = 0;
+	ssize_t length;
+	bool is_read = true;
+	char *word;
+
+	while (is_read && (length = getline(&line, &size, file)) >= 0) {
+		if (length > LINE_OCTETS) {
+			fault_set(fault, FAULT_PERMANENT,
+			    "a line of more than %d octets: one domain a line",
+			    (int)LINE_OCTETS);
+			is_read = false;
+		} else if (first_word(line, &word)) {
+			is_read = check_domain_list_add(list, word, fault);
+		}
+	}
+	if (is_read && ferror(file)) {
+		fault_set(fault, FAULT_PERMANENT, "%s", strerror(errno));
+		is_read = false;
+	}
+	free(line);
+	return is_read;
+}
+
+bool
+check_domain_list_read(
+    struct check_domain_list *list, const char *path, struct fault *fault)
+{
+	bool is_input = strcmp(path, "-") == 0;
+	FILE *file = is_input ? stdin : fopen(path, "re");
+	bool is_read;
+
+	if (file == NULL) {
+		fault_set(
+		    fault, FAULT_PERMANENT, "%s: %s", path, strerror(errno));
+		return false;
+	}
+	is_read = read_lines(list, file, fault);
+	if (!is_input)
+		(void)fclose(file);
+	if (!is_read)
+		fault_prefix(fault, "%s: ", path);
+	return is_read;
+}
+
+/* Hidden ones aren't looked at by the daemon either. */
+static bool
+is_directory(DIR *directory, const struct dirent *entry)
+{
+	struct stat status;
+
+	if (entry->d_name[0] == '.')
+		return false;
+	if (entry->d_type != DT_UNKNOWN && entry->d_type != DT_LNK)
+		return entry->d_type == DT_DIR;
+	return fstatat(dirfd(directory), entry->d_name, &status, 0) == 0
+	    && S_ISDIR(status.st_mode);
+}
+
+bool
+check_domain_list_keys(
+    struct check_domain_list *list, const char *directory, struct fault *fault)
+{
+	DIR *stream = opendir(directory);
+	const struct dirent *entry;
+	bool is_read = true;
+
+	if (stream == NULL) {
+		fault_set(fault, FAULT_PERMANENT, "sign.keys: %s: %s",
+		    directory, strerror(errno));
+		return false;
+	}
+	while (is_read && (entry = readdir(stream)) != NULL)
+		if (is_directory(stream, entry))
+			is_read =
+			    check_domain_list_add(list, entry->d_name, fault);
+	(void)closedir(stream);
+	return is_read;
+}
+
+static int
+compare(const void *one, const void *other)
+{
+	return strcmp(*(char *const *)one, *(char *const *)other);
+}
+
+void
+check_domain_list_sort(struct check_domain_list *list)
+{
+	size_t count = 0;
+
+	if (list->count == 0)
+		return;
+	qsort(list->names, list->count, sizeof(*list->names), compare);
+	for (size_t i = 0; i < list->count; i++)
+		if (count > 0
+		    && strcmp(list->names[count - 1], list->names[i]) == 0)
+			free(list->names[i]);
+		else
+			list->names[count++] = list->names[i];
+	list->count = count;
+}
+
+void
+check_domain_list_clear(struct check_domain_list *list)
+{
+	for (size_t i = 0; i < list->count; i++)
+		free(list->names[i]);
+	free(list->names);
+	*list = (struct check_domain_list){ .count = 0 };
+}

@@ -1,0 +1,39 @@
+/* check_domain_list: which domains are to be checked: in order of their names,
+ * none twice. */
+#ifndef MILTER_CTL_CHECK_DOMAIN_LIST_H
+#define MILTER_CTL_CHECK_DOMAIN_LIST_H
+
+#include "policy/fault.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+
+enum { CHECK_DOMAIN_LIST_MOST = 1000000 };
+
+struct check_domain_list {
+	char **names; /* normalised, where they can be */
+	size_t count;
+	size_t room;
+};
+
+/* Add one as it was typed. False: there are too many, or no memory. */
+bool check_domain_list_add(
+    struct check_domain_list *list, const char *typed, struct fault *fault);
+
+/* Add those of a file ("-": standard input), one a line; "#" begins a comment.
+ * False with words. */
+bool check_domain_list_read(
+    struct check_domain_list *list, const char *path, struct fault *fault);
+
+/* Add every domain that has a directory in directory, the key directory. False
+ * with words. */
+bool check_domain_list_keys(
+    struct check_domain_list *list, const char *directory, struct fault *fault);
+
+/* Put them in order; leave out what is there already. */
+void check_domain_list_sort(struct check_domain_list *list);
+
+/* Free it. Takes an empty one. */
+void check_domain_list_clear(struct check_domain_list *list);
+
+#endif

@@ -1,0 +1,200 @@
+/* The list of domains that check-domain looks at. */
+#include "milter/ctl/check_domain_list.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+enum { PATH_BYTES = 256, TEXT_BYTES = 1024 };
+
+static char place[] = "/tmp/postern-domains-XXXXXX";
+
+static const char *
+path_of(char path[PATH_BYTES], const char *name)
+{
+	(void)snprintf(path, PATH_BYTES, "%s/%s", place, name);
+	return path;
+}
+
+static void
+write_file(const char *name, const char *data, size_t length)
+{
+	char path[PATH_BYTES];
+	FILE *file = fopen(path_of(path, name), "w");
+
+	assert_non_null(file);
+	assert_int_equal(length, fwrite(data, 1, length, file));
+	assert_int_equal(0, fclose(file));
+}
+
+static void
+want_list(const char *name, const char *want, struct check_domain_list *list)
+{
+	char got[TEXT_BYTES];
+	size_t length = 0;
+
+	got[0] = '\0';
+	check_domain_list_sort(list);
+	for (size_t i = 0; i < list->count; i++)
+		length += (size_t)snprintf(
+		    got + length, sizeof(got) - length, "%s;", list->names[i]);
+	if (strcmp(want, got) != 0)
+		fail_msg("%s: wanted %s, got %s", name, want, got);
+	check_domain_list_clear(list);
+	assert_int_equal(0, list->count);
+	check_domain_list_clear(list);
+}
+
+struct list_case {
+	const char *name;
+	const char *text;
+	const char *want; /* each with ';'; NULL: a fault */
+};
+
+static const struct list_case cases[] = {
+	{ "nothing", "", "" },
+	{ "one", "a.example\n", "a.example;" },
+	{ "no line end", "a.example", "a.example;" },
+	{ "CRLF, blanks, comments",
+	    "# all of them\r\n\r\n  b.example \t# second\r\na.example#x\r\n",
+	    "a.example;b.example;" },
+	{ "normalised, none twice",
+	    "B.Example.\nb.example\nb\303\274cher.example\n"
+	    "xn--bcher-kva.example\n",
+	    "b.example;xn--bcher-kva.example;" },
+	{ "what is no domain stays", "a..b\n-\n", "-;a..b;" },
+	{ "only the first word", "a.example b.example\n", "a.example;" },
+};
+
+static void
+test_read(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		struct check_domain_list list = { .count = 0 };
+		char path[PATH_BYTES];
+		struct fault fault;
+
+		write_file("list", cases[i].text, strlen(cases[i].text));
+		if (!check_domain_list_read(
+			&list, path_of(path, "list"), &fault))
+			fail_msg("%s: %s", cases[i].name, fault.words);
+		want_list(cases[i].name, cases[i].want, &list);
+	}
+}
+
+static void
+test_read_faults(void **state)
+{
+	struct check_domain_list list = { .count = 0 };
+	char line[3000];
+	char path[PATH_BYTES];
+	struct fault fault;
+
+	(void)state;
+	assert_false(
+	    check_domain_list_read(&list, path_of(path, "nowhere"), &fault));
+	assert_non_null(strstr(fault.words, "nowhere: No such file"));
+	memset(line, 'x', sizeof(line));
+	write_file("long", line, sizeof(line));
+	assert_false(
+	    check_domain_list_read(&list, path_of(path, "long"), &fault));
+	assert_non_null(strstr(fault.words, "one domain a line"));
+	/* A directory can be opened, but not read. */
+	assert_false(check_domain_list_read(&list, place, &fault));
+	assert_non_null(strstr(fault.words, "directory"));
+	check_domain_list_clear(&list);
+}
+
+static void
+test_keys(void **state)
+{
+	static const char *const names[] = { "keys", "keys/b.example",
+		"keys/a.example", "keys/.hidden", "keys/Upper.example" };
+	struct check_domain_list list = { .count = 0 };
+	char path[PATH_BYTES];
+	char other[PATH_BYTES];
+	struct fault fault;
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
+		assert_int_equal(0, mkdir(path_of(path, names[i]), 0700));
+	write_file("keys/README", "x", 1);
+	assert_int_equal(0,
+	    symlink(path_of(path, "keys/a.example"),
+		path_of(other, "keys/link.example")));
+	assert_true(
+	    check_domain_list_keys(&list, path_of(path, "keys"), &fault));
+	want_list("a key directory",
+	    "a.example;b.example;link.example;upper.example;", &list);
+	assert_false(
+	    check_domain_list_keys(&list, path_of(path, "nowhere"), &fault));
+	assert_non_null(strstr(fault.words, "sign.keys"));
+	(void)unlink(path_of(path, "keys/README"));
+	(void)unlink(other);
+	for (size_t i = sizeof(names) / sizeof(names[0]); i-- > 0;)
+		(void)rmdir(path_of(path, names[i]));
+}
+
+static void
+test_many(void **state)
+{
+	struct check_domain_list list = { .count = 0 };
+	char name[64];
+	struct fault fault;
+
+	(void)state;
+	for (unsigned i = 0; i < 20000; i++) {
+		(void)snprintf(
+		    name, sizeof(name), "d%u.example", (i * 7919) % 10000);
+		assert_true(check_domain_list_add(&list, name, &fault));
+	}
+	check_domain_list_sort(&list);
+	assert_int_equal(10000, list.count);
+	for (size_t i = 1; i < list.count; i++)
+		if (strcmp(list.names[i - 1], list.names[i]) >= 0)
+			fail_msg(
+			    "%s before %s", list.names[i - 1], list.names[i]);
+	check_domain_list_clear(&list);
+}
+
+static int
+begin(void **state)
+{
+	(void)state;
+	return mkdtemp(place) != NULL ? 0 : -1;
+}
+
+static int
+end(void **state)
+{
+	char path[PATH_BYTES];
+
+	(void)state;
+	(void)unlink(path_of(path, "list"));
+	(void)unlink(path_of(path, "long"));
+	return rmdir(place);
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_read),
+		cmocka_unit_test(test_read_faults),
+		cmocka_unit_test(test_keys),
+		cmocka_unit_test(test_many),
+	};
+
+	return cmocka_run_group_tests(tests, begin, end);
+}
