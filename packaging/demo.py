@@ -1,5 +1,6 @@
-"""demo: postern's main job, shown on real mail: a private Postfix, the daemon
-with its embedded store, on loopback and in a temporary directory."""
+"""demo: postern's main job, shown on real mail: a private Postfix, a private
+DNS server, the daemon with its embedded store, on loopback and in a temporary
+directory."""
 
 import os
 import subprocess
@@ -10,17 +11,32 @@ TOP = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 sys.path.insert(0, os.path.join(TOP, "tests"))
 
 from harness import dkimcheck, message  # noqa: E402
-from harness.place import token, wait_until  # noqa: E402
+from harness.dns import Nsd  # noqa: E402
+from harness.place import Place, token, wait_until  # noqa: E402
 from harness.postern import program  # noqa: E402
 from harness.postfix import HOST  # noqa: E402
-from harness.world import World  # noqa: E402
+from harness.world import RELAYER, World  # noqa: E402
 
 ALICE, BOB = "alice@a.example", "bob@b.example"
+EGRESS = "192.0.2.10"
+# What the domains publish. b.example wants forged mail refused.
+ZONE = {
+    "a.example": [["TXT", f"v=spf1 ip4:{EGRESS} -all"]],
+    "_dmarc.a.example": [["TXT", "v=DMARC1; p=none"]],
+    "b.example": [["TXT", "v=spf1 ip4:198.51.100.7 -all"]],
+    "_dmarc.b.example": [["TXT", "v=DMARC1; p=reject"]],
+    "mx1.provider.example": [["A", EGRESS]],
+    "10.2.0.192.in-addr.arpa": [["PTR", "mx1.provider.example"]],
+}
 SETTINGS = {
+    "egress": [f"{EGRESS} mx1.provider.example"],
+    "relay_networks": ["127.0.0.0/8", "::1/128", RELAYER],
     "senders": {"on_mismatch": "reject"},
     ("limit", "hourly"): {"key": "account", "count": "recipients", "max": 5,
                           "per": "1h", "action": "tempfail"},
     ("class", "local"): {"mode": "enforce"},
+    ("class", "relay"): {"mode": "enforce", "on_mismatch": "observe",
+                         "on_fail_reject": "reject"},
 }
 
 
@@ -119,22 +135,54 @@ def show_php(world: World) -> bool:
     return len(held) == 2
 
 
-def main() -> int:
-    print("postern: the gate for outbound mail. A private Postfix and postern "
-          "on loopback;\na server that takes the place of the Internet.")
-    world = World("demo", SETTINGS, keys=("a.example", "b.example", HOST))
+def show_unaligned(world: World) -> bool:
+    heading(5, "A domain with p=reject: refused here, not at the receiver")
+    say("   b.example publishes _dmarc: v=DMARC1; p=reject, the public half of "
+        "its key, and SPF for another host.")
+    text = message.compose(BOB)
+    spoofed = world.send(BOB, "r@out.example", text, address=RELAYER)
+    dialogue(f"From: {BOB}, from a customer's web server ({RELAYER})", spoofed)
+    log_line(world, reason="unaligned")
+    rcpt = f"{token()}@out.example"
+    own = world.send(BOB, rcpt, text, BOB)
+    dialogue(f"the same message, with the login {BOB}", own)
+    log_line(world, account=BOB, action="accept")
+    return (spoofed.code == 550 and spoofed.status == "5.7.26" and own.ok
+            and world.sink.take(rcpt) is not None)
+
+
+def run(nsd: Nsd) -> int:
+    world = World("demo", {**SETTINGS, **nsd.settings()},
+                  keys=("a.example", "b.example", HOST))
     try:
+        nsd.load({**ZONE, **{name: [["TXT", text]] for name, text
+                             in world.keys.records.items()}})
         shown = [show(world) for show in
-                 (show_signed, show_spoofed, show_limit, show_php)]
+                 (show_signed, show_spoofed, show_limit, show_php,
+                  show_unaligned)]
         story = "" if all(shown) else world.story()
     finally:
         world.stop()
     if not all(shown):
         print(f"\nNot as it should be: {shown}\n{story}")
         return 1
-    print("\nAll four as they should be. Postfix and postern are stopped, and "
-          "their directory is gone.")
+    print("\nAll five as they should be. Postfix, nsd and postern are "
+          "stopped, and their\ndirectories are gone.")
     return 0
+
+
+def main() -> int:
+    print("postern: the gate for outbound mail. A private Postfix and postern "
+          "on loopback;\na server that takes the place of the Internet, and a "
+          "DNS server with its zones.")
+    place = Place("demo-dns")
+    nsd = Nsd(place, ZONE)
+    try:
+        nsd.start()
+        return run(nsd)
+    finally:
+        nsd.stop()
+        place.remove()
 
 
 if __name__ == "__main__":

@@ -470,9 +470,12 @@ def records(printed: str) -> dict:
     """{"s._domainkey.a.example": value} of zone file lines."""
     found = {}
     for line in printed.splitlines():
-        name, text = re.fullmatch(r"(\S+)\. IN TXT \( (.*) \)",
-                                  line).groups()
+        name, text = re.fullmatch(r"(\S+)\. IN TXT (.*)", line).groups()
         strings = re.findall(r'"([^"]*)"', text)
+        # Of several strings that they are one record, of one nothing.
+        plain = " ".join(f'"{one}"' for one in strings)
+        if text != (f"( {plain} )" if len(strings) > 1 else plain):
+            raise AssertionError(f"no TXT record: {line}")
         if any(len(one) > 255 for one in strings):
             raise AssertionError(f"a string of over 255 octets: {line}")
         found[name] = "".join(strings)

@@ -44,6 +44,15 @@ class Keys:
             f"p={base64.b64encode(public).decode()}")
         return path
 
+    def zone(self, *names: str) -> dict:
+        """The records for the DNS: of these names ("rsa._domainkey.a.example",
+        or a domain: all of its keys), or of all."""
+        return {name: [["TXT", record]]
+                for name, record in self.records.items()
+                if not names or any(
+                    name == one or name.endswith(f"._domainkey.{one}")
+                    for one in names)}
+
     def add_both(self, domain: str) -> None:
         """RSA as selector "rsa" and Ed25519 as selector "ed"."""
         self.add(domain, "rsa", "rsa")

@@ -16,6 +16,7 @@ import stat
 import subprocess
 import tempfile
 
+from . import dns
 from .place import Place, tail, wait_until
 
 _HERE = os.path.dirname(os.path.abspath(__file__))
@@ -169,7 +170,8 @@ class Postern:
         self.configure(settings or {}, extra)
 
     def base(self) -> dict:
-        """What every configuration here begins with."""
+        """What every configuration here begins with. Nobody may ask the
+        Internet: unless a test says otherwise, no name exists."""
         drops = os.geteuid() == 0 and not is_sanitized()
         return {
             "listen": f"unix:{self.socket}",
@@ -180,6 +182,7 @@ class Postern:
             "log": {"target": "stderr", "format": "logfmt"},
             "store": {"path": self.state},
             "sign": {"keys": self.keys_path},
+            **dns.nothing().settings(),
         }
 
     def configure(self, settings: dict, extra: str = "") -> str:

@@ -57,6 +57,12 @@ ADDITIONS = {
     "accounts.map_ttl": "how stale a map's answer may be is the provider's say",
     "store.size": "the embedded store needs a bound that can be set",
     "limit.reply": "each limit can have its own words for the client",
+    ".egress_map": "one relay may send different customers' mail from "
+        "different addresses",
+    ".authserv_id": "which Authentication-Results are ours is only known by "
+        "name",
+    "dns.cache_size": "what customers' DNS may take of memory needs a bound "
+        "that can be set",
 }
 
 # Files and functions that may be longer, and why.

@@ -360,7 +360,7 @@ def sections_of(section, label):
     """The sections of the table whose rows may stand there."""
     if section != "class":
         return [section]
-    return ["class", f"class {label}", "sign", "senders"]
+    return ["class", f"class {label}", "sign", "senders", "preflight"]
 
 
 def check_sample(path, text, rows):
