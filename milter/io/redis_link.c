@@ -1,14 +1,11 @@
 #include "milter/io/redis_link.h"
 
-#include "milter/io/clock.h"
+#include "milter/io/dial.h"
 #include "milter/io/redis_tls.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <hiredis/hiredis.h>
-#include <limits.h>
-#include <netinet/in.h>
-#include <netinet/tcp.h>
 #include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -67,35 +64,6 @@ fail_late(struct redis_link *link, struct fault *fault)
 	fail(link, fault, "no answer in time");
 }
 
-/* The microseconds left, 0 if none are. */
-static uint64_t
-left_us(uint64_t deadline_us)
-{
-	uint64_t now_us = clock_monotonic_us();
-
-	return deadline_us > now_us ? deadline_us - now_us : 0;
-}
-
-/* Wait until the socket may be read or written. False: too late. */
-static bool
-wait_for(int fd, short events, uint64_t deadline_us)
-{
-	struct pollfd one = { .fd = fd, .events = events };
-
-	for (;;) {
-		uint64_t ms = (left_us(deadline_us) + 999) / 1000;
-		int ready;
-
-		if (ms == 0)
-			return false;
-		ready = poll(&one, 1, ms < INT_MAX ? (int)ms : INT_MAX);
-		if (ready > 0)
-			return true;
-		if (ready < 0 && errno != EINTR)
-			return false;
-	}
-}
-
 static bool
 set_timeout(int fd, int option, uint64_t us)
 {
@@ -137,100 +105,19 @@ adopt(struct redis_link *link, int fd)
 	return true;
 }
 
-/* connect(2) that ends at the deadline; 0 or an errno. */
-static int
-connect_tcp(int fd, const struct redis_address *address, uint64_t deadline_us)
-{
-	int error = 0;
-	socklen_t length = sizeof(error);
-	int on = 1;
-
-	/* Both only make it faster or its end known sooner. */
-	(void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
-	(void)setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &on, sizeof(on));
-	if (fcntl(fd, F_SETFL, O_NONBLOCK) != 0)
-		return errno;
-	if (connect(
-		fd, (const struct sockaddr *)&address->socket, address->length)
-	    == 0)
-		return 0;
-	if (errno != EINPROGRESS && errno != EINTR)
-		return errno;
-	if (!wait_for(fd, POLLOUT, deadline_us))
-		return ETIMEDOUT;
-	if (getsockopt(fd, SOL_SOCKET, SO_ERROR, &error, &length) != 0)
-		return errno;
-	return error;
-}
-
-/* Without blocking, a unix socket whose queue is full would fail at once. */
-static int
-connect_unix(int fd, const struct redis_address *address, uint64_t deadline_us)
-{
-	for (;;) {
-		uint64_t us = left_us(deadline_us);
-
-		if (us == 0)
-			return ETIMEDOUT;
-		if (!set_timeout(fd, SO_SNDTIMEO, us))
-			return errno;
-		if (connect(fd, (const struct sockaddr *)&address->socket,
-			address->length)
-		    == 0)
-			return 0;
-		if (errno != EINTR)
-			return errno == EAGAIN ? ETIMEDOUT : errno;
-	}
-}
-
-static int
-connect_one(const struct redis_address *address, uint64_t deadline_us,
-    struct fault *fault)
-{
-	int family = address->socket.ss_family;
-	int fd = socket(family, SOCK_STREAM | SOCK_CLOEXEC, 0);
-	int error = errno;
-
-	if (fd >= 0)
-		error = family == AF_UNIX
-		    ? connect_unix(fd, address, deadline_us)
-		    : connect_tcp(fd, address, deadline_us);
-	if (fd >= 0 && error == 0)
-		return fd;
-	if (fd >= 0)
-		(void)close(fd);
-	fault_set(fault, FAULT_TEMPORARY, "can't connect: %s", strerror(error));
-	return -1;
-}
-
-/* Each address that is left gets its share of the time. */
-static int
-connect_any(const struct redis_address *addresses, size_t count,
-    uint64_t deadline_us, struct fault *fault)
-{
-	int fd = -1;
-
-	fault_set(fault, FAULT_TEMPORARY,
-	    "its host's address isn't known (yet): the resolver must know it");
-	for (size_t i = 0; i < count && fd < 0; i++) {
-		uint64_t share_us = left_us(deadline_us) / (count - i);
-
-		fd = connect_one(
-		    &addresses[i], clock_monotonic_us() + share_us, fault);
-	}
-	return fd;
-}
-
 struct redis_link *
 redis_link_open(const struct redis_node *node,
     const struct redis_address *addresses, size_t count, struct redis_tls *tls,
     uint64_t deadline_us, struct fault *fault)
 {
 	struct redis_link *link;
-	int fd = connect_any(addresses, count, deadline_us, fault);
+	int fd = dial(addresses, count, deadline_us, fault);
+	int on = 1;
 
 	if (fd < 0)
 		return NULL;
+	/* It only makes the end of a dead server known sooner. */
+	(void)setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &on, sizeof(on));
 	link = calloc(1, sizeof(*link));
 	if (link == NULL || !adopt(link, fd)) {
 		(void)close(fd);
@@ -280,7 +167,7 @@ send_plain(struct redis_link *link, const char *data, size_t length,
 			done += (size_t)sent;
 			*is_unsent_out = false;
 		} else if (errno == EAGAIN) {
-			if (wait_for(link->context->fd, POLLOUT, deadline_us))
+			if (dial_wait(link->context->fd, POLLOUT, deadline_us))
 				continue;
 			fail_late(link, fault);
 			return false;
@@ -321,7 +208,7 @@ send_tls(struct redis_link *link, const char *data, size_t length,
 		}
 		if (is_done != 0)
 			return true;
-		if (!wait_for(link->context->fd, POLLOUT, deadline_us)) {
+		if (!dial_wait(link->context->fd, POLLOUT, deadline_us)) {
 			fail_late(link, fault);
 			return false;
 		}
@@ -332,7 +219,7 @@ send_tls(struct redis_link *link, const char *data, size_t length,
 static bool
 arm(struct redis_link *link, uint64_t deadline_us, struct fault *fault)
 {
-	uint64_t us = left_us(deadline_us);
+	uint64_t us = dial_left_us(deadline_us);
 
 	if (us == 0) {
 		fail_late(link, fault);
@@ -402,7 +289,7 @@ read_tls(struct redis_link *link, uint64_t deadline_us, size_t *got_out,
 			*got_out = reader->len - before;
 			return true;
 		}
-		if (!wait_for(link->context->fd, POLLIN, deadline_us)) {
+		if (!dial_wait(link->context->fd, POLLIN, deadline_us)) {
 			fail_late(link, fault);
 			return false;
 		}
