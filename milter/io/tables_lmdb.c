@@ -133,16 +133,27 @@ read_meta(struct table *table, uint64_t page_offset, struct meta *meta_out)
 }
 
 static bool
-read_metas(struct table *table)
+read_size(struct table *table)
 {
 	struct stat status;
-	size_t page_bytes;
 
 	if (fstat(table->fd, &status) < 0)
 		return complain(table, strerrordesc_np(errno));
 	if (!S_ISREG(status.st_mode))
 		return complain(table, "is no file");
 	table->size_bytes = (uint64_t)status.st_size;
+	return true;
+}
+
+/* The size is that of after the records: what they speak of is in the file
+ * before they are, so a size of before may be too small for them. */
+static bool
+read_metas(struct table *table)
+{
+	size_t page_bytes;
+
+	if (!read_size(table))
+		return false;
 	if (!read_meta(table, 0, &table->metas[0]))
 		return false;
 	page_bytes = table->metas[0].trees[0].page_bytes;
@@ -150,7 +161,8 @@ read_metas(struct table *table)
 	    || (page_bytes & (page_bytes - 1)) != 0)
 		return is_damaged(table);
 	table->page_bytes = page_bytes;
-	return read_meta(table, page_bytes, &table->metas[1]);
+	return read_meta(table, page_bytes, &table->metas[1])
+	    && read_size(table);
 }
 
 static bool
