@@ -18,7 +18,18 @@ struct field_names {
 	size_t count;
 };
 
-/* How to sign; the same for all messages of a class. Immutable. */
+/* Who makes the signatures. */
+enum signing_engine {
+	SIGNING_POSTERN,  /* our own, on OpenSSL's EVP */
+	SIGNING_OPENDKIM, /* libopendkim */
+};
+
+enum {
+	/* Most signatures of one message. */
+	SIGNING_SIGNATURES = 8,
+};
+
+/* How one domain's key signs. Immutable. */
 struct signing_rules {
 	enum canonicalization header_canon;
 	enum canonicalization body_canon;
