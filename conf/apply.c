@@ -14,12 +14,27 @@ build_alloc(struct build *build, size_t size_bytes)
 	return memory;
 }
 
+/* The first of a list that has what was written in section. */
+static const struct written *
+written_of(const struct conf_private *own, const char *section)
+{
+	static const char prefix[] = "domain ";
+	const size_t length = sizeof(prefix) - 1;
+	const struct domain_conf *domain;
+
+	if (strncmp(section, prefix, length) != 0)
+		return own->written;
+	domain = build_domain(&own->conf, section + length);
+	return domain != NULL ? own->domain_written[domain - own->conf.domains]
+			      : NULL;
+}
+
 const struct written *
 build_written(
     const struct conf_private *own, const char *section, const char *option)
 {
-	for (const struct written *written = own->written; written != NULL;
-	     written = written->next)
+	for (const struct written *written = written_of(own, section);
+	     written != NULL; written = written->next)
 		if (strcmp(written->section, section) == 0
 		    && strcmp(written->option, option) == 0)
 			return written;
@@ -38,14 +53,16 @@ build_place(const struct build *build, const char *section, const char *option)
 }
 
 static void
-remember(struct build *build, const struct applied *applied,
+remember(struct build *build, struct applied *applied,
     const struct option *option, const struct parse_option *given, bool is_bad)
 {
 	struct written *written = build_alloc(build, sizeof(*written));
 
 	if (written == NULL)
 		return;
-	written->section = values_keep(build, applied->shown);
+	if (applied->kept == NULL)
+		applied->kept = values_keep(build, applied->shown);
+	written->section = applied->kept;
 	written->option = option->name;
 	written->source = given->source;
 	written->line = given->line;
@@ -56,8 +73,8 @@ remember(struct build *build, const struct applied *applied,
 		problems_memory(&build->problems);
 		return;
 	}
-	written->next = build->own->written;
-	build->own->written = written;
+	written->next = *applied->written;
+	*applied->written = written;
 }
 
 static void *
@@ -77,6 +94,8 @@ base_of(const struct places *places, const struct option *option)
 		return places->plan;
 	if (strcmp(option->section, "listener") == 0)
 		return places->listener;
+	if (strcmp(option->section, "domain") == 0)
+		return places->domain;
 	return places->conf;
 }
 
@@ -241,6 +260,7 @@ apply_begin(const struct parse_section *section, struct conf *conf)
 		.section = section,
 		.name = section->name,
 		.shown = section->name,
+		.written = &conf->own->written,
 		.places = { .conf = conf,
 		    .sign = &conf->sign,
 		    .senders = &conf->senders,
@@ -252,7 +272,7 @@ static void
 apply_top(struct build *build)
 {
 	static const char *const sections[] = { "", "log", "dns", "store",
-		"sign", "senders", "preflight", "accounts" };
+		"sign", "senders", "preflight", "accounts", "rotate" };
 	struct applied applied = apply_begin(&build->tree.top, build->conf);
 
 	for (size_t i = 0; i < sizeof(sections) / sizeof(sections[0]); i++)
@@ -260,27 +280,24 @@ apply_top(struct build *build)
 	apply_options(build, &applied);
 }
 
-void
-apply_duplicate(struct build *build, struct applied *applied,
-    const struct parse_section *first)
+/* Fields that nobody looks at; false for want of memory. */
+static bool
+begin_waste(struct build *build, struct places *places_out)
 {
 	struct conf *conf = arena_alloc(build->scratch, sizeof(*conf));
 	struct limit *limit = arena_alloc(build->scratch, sizeof(*limit));
 	struct plan *plan = arena_alloc(build->scratch, sizeof(*plan));
 	struct listener_conf *listener =
 	    arena_alloc(build->scratch, sizeof(*listener));
+	struct domain_conf *domain =
+	    arena_alloc(build->scratch, sizeof(*domain));
 
-	if (conf == NULL || limit == NULL || plan == NULL || listener == NULL) {
+	if (conf == NULL || limit == NULL || plan == NULL || listener == NULL
+	    || domain == NULL) {
 		problems_memory(&build->problems);
-		return;
+		return false;
 	}
-	problems_add(&build->problems, applied->section->source,
-	    applied->section->line,
-	    "section %s is there already at %s:%zu; write its options there",
-	    problems_excerpt(&build->problems, applied->shown),
-	    first->source->name, first->line);
-	applied->is_duplicate = true;
-	applied->places = (struct places){
+	*places_out = (struct places){
 		.conf = conf,
 		.sign = &conf->sign,
 		.senders = &conf->senders,
@@ -289,8 +306,23 @@ apply_duplicate(struct build *build, struct applied *applied,
 		.limit = limit,
 		.plan = plan,
 		.listener = listener,
+		.domain = domain,
 	};
-	if (!problems_is_full(&build->problems))
+	return true;
+}
+
+void
+apply_duplicate(struct build *build, struct applied *applied,
+    const struct parse_section *first)
+{
+	problems_add(&build->problems, applied->section->source,
+	    applied->section->line,
+	    "section %s is there already at %s:%zu; write its options there",
+	    problems_excerpt(&build->problems, applied->shown),
+	    first->source->name, first->line);
+	applied->is_duplicate = true;
+	if (!problems_is_full(&build->problems)
+	    && begin_waste(build, &applied->places))
 		apply_options(build, applied);
 }
 
@@ -416,6 +448,7 @@ apply_tree(struct build *build)
 {
 	struct conf *conf = build->conf;
 
+	apply_part_domains(build);
 	apply_top(build);
 	apply_sections(build);
 	conf->hands_on = conf->identity_header != NULL
@@ -425,6 +458,7 @@ apply_tree(struct build *build)
 	apply_limits(build);
 	apply_plans(build);
 	apply_listeners(build);
+	apply_domains(build);
 	if (build->problems.is_out_of_memory)
 		return;
 	use_standard_headers(&conf->sign.rules);

@@ -17,6 +17,7 @@ struct places {
 	struct limit *limit;
 	struct plan *plan;
 	struct listener_conf *listener;
+	struct domain_conf *domain;
 };
 
 /* A section being applied. */
@@ -27,6 +28,8 @@ struct applied {
 	const char *shown; /* with its label: "limit hourly" */
 	bool is_duplicate; /* of a section that was applied */
 	struct places places;
+	const char *kept; /* shown, as long as the snapshot; NULL: not yet */
+	struct written **written; /* what was written goes there */
 	const struct parse_option *seen[OPTIONS_MOST];
 };
 
@@ -65,5 +68,11 @@ void apply_plans(struct build *build);
 /* All sections of a kind. */
 void apply_listeners(struct build *build);
 void apply_classes(struct build *build);
+
+/* What is said of single domains. There may be a hundred thousand: the first
+ * takes their sections out of the tree, so that nothing else walks over them,
+ * the second reads them. */
+void apply_part_domains(struct build *build);
+void apply_domains(struct build *build);
 
 #endif

@@ -6,9 +6,6 @@
 #include <string.h>
 #include <sys/stat.h>
 
-/* Postfix gives up on a message after five days (maximal_queue_lifetime). */
-#define QUEUE_LIFETIME_S (5ULL * 24 * 3600)
-
 enum {
 	OTHERS_WRITE = 0002,
 	GROUP_WRITE = 0020,
@@ -18,8 +15,8 @@ enum {
 
 static const char unix_prefix[] = "unix:";
 
-static const char *
-class_section(enum traffic_class traffic_class)
+const char *
+check_class_section(enum traffic_class traffic_class)
 {
 	static const char *const sections[CLASS_COUNT] = {
 		[CLASS_SUBMISSION] = "class submission",
@@ -31,13 +28,12 @@ class_section(enum traffic_class traffic_class)
 	return sections[traffic_class];
 }
 
-/* Where a class got the option from: its own block, or the section. */
-static struct place
-place_in_class(const struct build *build, enum traffic_class traffic_class,
-    const char *section, const char *option)
+struct place
+check_place_in_class(const struct build *build,
+    enum traffic_class traffic_class, const char *section, const char *option)
 {
 	struct place place =
-	    build_place(build, class_section(traffic_class), option);
+	    build_place(build, check_class_section(traffic_class), option);
 
 	return place.line != 0 ? place : build_place(build, section, option);
 }
@@ -48,9 +44,8 @@ is_same_place(struct place one, struct place other)
 	return one.source == other.source && one.line == other.line;
 }
 
-/* Was an earlier class's mistake told at the same place? */
-static bool
-is_told(const struct place told[CLASS_COUNT], struct place place)
+bool
+check_is_told(const struct place told[CLASS_COUNT], struct place place)
 {
 	for (int i = 0; i < CLASS_COUNT; i++)
 		if (told[i].source != NULL && is_same_place(told[i], place))
@@ -68,11 +63,12 @@ check_maps(struct build *build)
 		const struct class_conf *class = &build->conf->classes[i];
 		bool is_asked = class->senders.rules.owners == OWNERS_MAP;
 		struct place owners =
-		    place_in_class(build, i, "senders", "owners");
-		struct place map = place_in_class(build, i, "senders", "map");
+		    check_place_in_class(build, i, "senders", "owners");
+		struct place map =
+		    check_place_in_class(build, i, "senders", "map");
 
 		/* A map that was written and can't be read was told. */
-		if (is_asked && map.line == 0 && !is_told(told, owners)) {
+		if (is_asked && map.line == 0 && !check_is_told(told, owners)) {
 			problems_add(&build->problems, owners.source,
 			    owners.line,
 			    "owners: map needs a map; write map = "
@@ -85,65 +81,13 @@ check_maps(struct build *build)
 			    "map: is empty, but owners = map; write map = "
 			    "\"texthash:FILE\"");
 		} else if (!is_asked && class->senders.map != NULL
-		    && !is_told(told, map)) {
+		    && !check_is_told(told, map)) {
 			problems_add(&build->warnings, map.source, map.line,
 			    "map: is not used in %s, where owners isn't map; "
 			    "write owners = map",
-			    class_section(i));
+			    check_class_section(i));
 			told[i] = map;
 		}
-	}
-}
-
-static bool
-has_name(const struct field_names *fields, const char *name)
-{
-	for (size_t i = 0; i < fields->count; i++)
-		if (text_equal_case(fields->names[i], name))
-			return true;
-	return false;
-}
-
-/* RFC 6376 §5.4: From must be signed. */
-static void
-check_fields(struct build *build)
-{
-	struct place told[CLASS_COUNT] = { { NULL, 0 } };
-
-	for (int i = CLASS_SUBMISSION; i < CLASS_INBOUND; i++) {
-		const struct signing_rules *rules =
-		    &build->conf->classes[i].sign_conf.rules;
-		struct place place =
-		    place_in_class(build, i, "sign", "headers");
-
-		if (has_name(&rules->headers, "From")
-		    || has_name(&rules->oversign, "From")
-		    || is_told(told, place))
-			continue;
-		problems_add(&build->problems, place.source, place.line,
-		    "headers: From is missing, and every signature must cover "
-		    "it (RFC 6376 section 5.4); add it");
-		told[i] = place;
-	}
-}
-
-static void
-check_expiry(struct build *build)
-{
-	struct place told[CLASS_COUNT] = { { NULL, 0 } };
-
-	for (int i = CLASS_SUBMISSION; i < CLASS_INBOUND; i++) {
-		uint64_t expire_s =
-		    build->conf->classes[i].sign_conf.rules.expire_s;
-		struct place place = place_in_class(build, i, "sign", "expire");
-
-		if (expire_s == 0 || expire_s >= QUEUE_LIFETIME_S
-		    || is_told(told, place))
-			continue;
-		problems_add(&build->warnings, place.source, place.line,
-		    "expire: a message may wait in a queue for 5 days, and its "
-		    "signature be void when it arrives; write \"14d\"");
-		told[i] = place;
 	}
 }
 
@@ -155,7 +99,7 @@ check_logins(struct build *build)
 	const struct senders_conf *senders =
 	    &build->conf->classes[CLASS_SUBMISSION].senders;
 	struct place place =
-	    place_in_class(build, CLASS_SUBMISSION, "senders", "owners");
+	    check_place_in_class(build, CLASS_SUBMISSION, "senders", "owners");
 
 	if (build->conf->classes[CLASS_SUBMISSION].sign
 	    && !sender_can_ever_own(&senders->rules, senders->map != NULL))
@@ -325,8 +269,7 @@ check_snapshot(struct build *build)
 	check_socket(build);
 	check_mode(build);
 	check_networks(build);
-	check_fields(build);
-	check_expiry(build);
+	check_sign(build);
 	check_maps(build);
 	check_logins(build);
 	check_accounts(build);

@@ -3,6 +3,7 @@
 #include "conf/map_lines.h"
 #include "conf/nearest.h"
 
+#include <assert.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -15,33 +16,35 @@ struct named_map {
 	const struct map_source *source;
 };
 
-enum { NAMED_MAPS = CLASS_COUNT + 3 };
+enum { NAMED_MAPS = 2 * CLASS_COUNT + 4 };
 
 /* All options that name a map. */
 static void
 list_maps(const struct conf *conf, struct named_map maps[NAMED_MAPS])
 {
-	static const char *const sections[CLASS_COUNT] = {
-		[CLASS_SUBMISSION] = "class submission",
-		[CLASS_LOCAL] = "class local",
-		[CLASS_RELAY] = "class relay",
-		[CLASS_INBOUND] = "class inbound",
-	};
+	const struct map_source *keys = conf->sign.places.map;
+	size_t count = 0;
 
-	maps[CLASS_COUNT] =
+	maps[count++] =
 	    (struct named_map){ "senders", "map", conf->senders.map };
-	maps[CLASS_COUNT + 1] =
+	maps[count++] =
 	    (struct named_map){ "accounts", "map", conf->account_maps.map };
-	maps[CLASS_COUNT + 2] =
+	maps[count++] =
 	    (struct named_map){ "", "egress_map", conf->egress_map };
+	maps[count++] = (struct named_map){ "sign", "key_map", keys };
 	/* What a class has from its section is told there. */
 	for (int i = 0; i < CLASS_COUNT; i++) {
-		const struct map_source *source = conf->classes[i].senders.map;
+		const char *section = check_class_section(i);
+		const struct map_source *senders = conf->classes[i].senders.map;
+		const struct map_source *own =
+		    conf->classes[i].sign_conf.places.map;
 
-		maps[i].section = sections[i];
-		maps[i].option = "map";
-		maps[i].source = source != conf->senders.map ? source : NULL;
+		maps[count++] = (struct named_map){ section, "map",
+			senders != conf->senders.map ? senders : NULL };
+		maps[count++] = (struct named_map){ section, "key_map",
+			own != keys ? own : NULL };
 	}
+	assert(count == NAMED_MAPS);
 }
 
 /* Tell of maps that live in a Redis that nothing is known of. */

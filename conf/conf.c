@@ -302,6 +302,44 @@ conf_read_text(const char *file, const char *text, size_t length,
 	return read_input(file, &input, errors_out);
 }
 
+static int
+by_domain(const void *wanted, const void *entry)
+{
+	const struct domain_conf *domain = entry;
+
+	return strcmp(wanted, domain->domain);
+}
+
+const struct domain_conf *
+build_domain(const struct conf *conf, const char *domain)
+{
+	if (conf->domain_count == 0)
+		return NULL;
+	return bsearch(domain, conf->domains, conf->domain_count,
+	    sizeof(*conf->domains), by_domain);
+}
+
+void
+conf_signing_rules(const struct conf *conf, const struct class_conf *class,
+    const char *domain, struct signing_rules *rules_out)
+{
+	const struct domain_conf *own = build_domain(conf, domain);
+
+	*rules_out = class->sign_conf.rules;
+	if (own == NULL)
+		return;
+	if (own->has_canon) {
+		rules_out->header_canon = own->rules.header_canon;
+		rules_out->body_canon = own->rules.body_canon;
+	}
+	if (own->has_headers)
+		rules_out->headers = own->rules.headers;
+	if (own->has_oversign)
+		rules_out->oversign = own->rules.oversign;
+	if (own->has_expire)
+		rules_out->expire_s = own->rules.expire_s;
+}
+
 const char *
 conf_where(const struct conf *conf, const char *section, const char *option)
 {

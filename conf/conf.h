@@ -75,12 +75,46 @@ struct accounts_conf {
 	const char *default_plan;     /* its name; see limits.default_plan */
 };
 
+/* Where keys are (milter/io/keys.h). */
+struct key_places {
+	const char *directory;        /* sign.keys, absolute; "" none */
+	const char *key_table;        /* OpenDKIM's, absolute; "" none */
+	const char *signing_table;    /* the same */
+	bool is_refile;               /* signing_table holds patterns */
+	const struct map_source *map; /* sign.key_map; NULL: none */
+};
+
 struct sign_conf {
-	const char *keys; /* directory */
+	struct key_places places;
 	struct signing_rules rules;
 	const char *fallback_domain; /* normalised; "" none */
-	enum action on_missing_key;  /* ACCEPT, TEMPFAIL or REJECT */
+	const char *also_sign;       /* the provider's own; the same */
+	enum signing_engine engine;
+	uint64_t self_check;        /* percent of messages; 0: none */
+	enum action on_missing_key; /* ACCEPT, TEMPFAIL or REJECT */
 	enum action on_key_error;
+};
+
+/* What a block "domain" says of the signatures of one d=, whatever the class.
+ */
+struct domain_conf {
+	const char *domain; /* normalised */
+	struct signing_rules rules;
+	/* Which of them were written; the rest is the class's. */
+	bool has_canon;
+	bool has_headers;
+	bool has_oversign;
+	bool has_expire;
+};
+
+/* How keys are exchanged (posternctl rotate). */
+struct rotate_conf {
+	uint64_t retire_after_s;  /* an old key's record stays that long */
+	const char *hook;         /* absolute path of a program; "" none */
+	const char *nsupdate_key; /* file for nsupdate -k, absolute; "" none */
+	const char *nsupdate_server; /* "HOST" or "HOST@PORT", checked to be no
+					more; "" the zone's primary */
+	bool is_published;           /* by nsupdate, without being asked */
 };
 
 struct senders_conf {
@@ -137,6 +171,7 @@ struct conf {
 	const char *user;    /* "" stay who we are */
 	enum mode mode;
 	uint64_t max_busy;
+	uint64_t key_cache; /* domains whose keys are kept ready */
 
 	struct network
 	    *trusted_networks; /* whose identity_header is believed */
@@ -169,6 +204,9 @@ struct conf {
 	struct dns_conf dns;
 	struct class_conf classes[CLASS_COUNT];
 	struct limit_set limits;
+	struct domain_conf *domains; /* in the order of strcmp() */
+	size_t domain_count;
+	struct rotate_conf rotate;
 	struct listener_conf *listeners;
 	size_t listener_count;
 
@@ -221,6 +259,11 @@ struct conf *conf_hold(struct conf *conf);
 
 /* One owner less; the last one frees it. Empties the pointer; takes NULL. */
 void conf_release(struct conf **conf);
+
+/* How signatures with d=domain are made in class: the class's rules, changed by
+ * what domain's own block says. Borrowed from the snapshot. Any thread. */
+void conf_signing_rules(const struct conf *conf, const struct class_conf *class,
+    const char *domain, struct signing_rules *rules_out);
 
 /* The listener block that applies to a connection, or NULL: by
  * {daemon_name} first, then by port. */

@@ -142,7 +142,8 @@ numbers_percent(const struct reading *reading)
 	uint64_t *field = values_field(reading);
 	uint64_t number;
 
-	if (*reading->text == '\0' && values_may_be_empty(reading))
+	if (*reading->text == '\0'
+	    && (values_may_be_empty(reading) || reading->option->minimum == 0))
 		*field = 0;
 	else if (bounded(reading, percents, 1,
 		     "is no percentage; write digits and '%': \"80%\"",

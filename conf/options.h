@@ -42,6 +42,10 @@ enum option_type {
 	OPTION_NAMES,       /* struct name_list */
 	OPTION_SERVERS,     /* const char *const *, more: its count */
 	OPTION_FILE,        /* const char *, absolute; must be readable */
+	OPTION_PROGRAM,     /* the same; must be executable */
+	OPTION_SERVER,      /* const char *: "HOST" or "HOST@PORT" */
+	OPTION_KEY_TABLE,   /* const char *, absolute; must be readable */
+	OPTION_SIGNING_TABLE, /* the same, more: bool, has it patterns? */
 };
 
 enum option_unit {
@@ -51,6 +55,7 @@ enum option_unit {
 	UNIT_OCTETS,
 	UNIT_MESSAGES,
 	UNIT_RECIPIENTS,
+	UNIT_DOMAINS,
 };
 
 /* One word that may be written, and what it stands for. */
@@ -68,7 +73,9 @@ struct option {
 	enum option_type type;
 	enum option_unit unit;
 	const char *standard; /* the default, as it would be written; NULL: the
-				 option must be written */
+				 option must be written; "", nothing at all: it
+				 changes what stands elsewhere, which holds on
+				 if it isn't written */
 	uint64_t minimum;     /* of a number in unit, of a string in octets, */
 	uint64_t maximum;     /* of a list in entries */
 	const struct option_word *words; /* or NULL */
@@ -83,7 +90,13 @@ struct option {
 enum { OPTIONS_MOST = 128 }; /* rows; for arrays with one entry each */
 
 /* A kind of section. */
-enum option_label { LABEL_NONE, LABEL_NAME, LABEL_CLASS, LABEL_LISTENER };
+enum option_label {
+	LABEL_NONE,
+	LABEL_NAME,
+	LABEL_CLASS,
+	LABEL_LISTENER,
+	LABEL_DOMAIN,
+};
 
 struct option_section {
 	const char *name;
@@ -127,7 +140,7 @@ const char *options_nearest_section(const char *name);
 /* "duration", "list of networks", ... for -t and the manual. */
 const char *options_type_name(enum option_type type);
 
-/* "ms", "s", "octets", "messages", "recipients", or "". */
+/* "ms", "s", "octets", "messages", "recipients", "domains", or "". */
 const char *options_unit_name(enum option_unit unit);
 
 #endif

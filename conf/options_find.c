@@ -130,6 +130,10 @@ options_type_name(enum option_type type)
 		[OPTION_NAMES] = "list of words",
 		[OPTION_SERVERS] = "list of addresses",
 		[OPTION_FILE] = "path",
+		[OPTION_PROGRAM] = "path",
+		[OPTION_SERVER] = "server",
+		[OPTION_KEY_TABLE] = "table",
+		[OPTION_SIGNING_TABLE] = "table",
 	};
 
 	return names[type];
@@ -145,6 +149,7 @@ options_unit_name(enum option_unit unit)
 		[UNIT_OCTETS] = "octets",
 		[UNIT_MESSAGES] = "messages",
 		[UNIT_RECIPIENTS] = "recipients",
+		[UNIT_DOMAINS] = "domains",
 	};
 
 	return names[unit];

@@ -47,6 +47,12 @@ const struct option_word options_words_canons[] = {
 	{ NULL, 0 },
 };
 
+const struct option_word options_words_engines[] = {
+	{ "postern", SIGNING_POSTERN },
+	{ "opendkim", SIGNING_OPENDKIM },
+	{ NULL, 0 },
+};
+
 const struct option_word options_words_key_actions[] = {
 	{ "accept", ACTION_ACCEPT },
 	{ "tempfail", ACTION_TEMPFAIL },

@@ -12,6 +12,7 @@ extern const struct option_word options_words_log_levels[];
 extern const struct option_word options_words_backends[];
 extern const struct option_word options_words_failures[];
 extern const struct option_word options_words_canons[];
+extern const struct option_word options_words_engines[];
 extern const struct option_word options_words_key_actions[];
 extern const struct option_word options_words_sender_actions[];
 extern const struct option_word options_words_owners[];

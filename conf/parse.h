@@ -21,7 +21,7 @@
 
 enum {
 	PARSE_FILE_BYTES = 16 * 1024 * 1024, /* most of one file */
-	PARSE_SECTIONS = 4096,               /* most of all files */
+	PARSE_SECTIONS = 200000,             /* most of all files */
 };
 
 struct parse_value {

@@ -1,5 +1,5 @@
 /* places: values that name something outside of the configuration: paths,
- * directories, sockets, maps. */
+ * directories, sockets. */
 #ifndef CONF_PLACES_H
 #define CONF_PLACES_H
 
@@ -10,6 +10,33 @@
 const char *places_absolute(
     struct arena *arena, const struct problem_source *source, const char *text);
 
+/* The absolute path of a value, or of what stands behind its prefix. NULL if
+ * it can't be one, or is longer than maximum; then that was told. */
+const char *
+places_path_of(const struct reading *reading, const char *text, size_t maximum);
+
+/* Tell what is wrong with a path: "OPTION: PATH: WORDS". */
+void places_refuse(
+    const struct reading *reading, const char *path, const char *words);
+
+/* Can the file be read by whom it is read now? 0, or the errno; EINVAL if it is
+ * no file. */
+int places_file_problem(const char *path);
+
+/* The path of a unix socket, without "unix:"; NULL as above. */
+const char *places_unix_socket(const struct reading *reading, const char *text);
+
+/* Is it an address or a domain name? */
+bool places_is_host(const char *host);
+
+/* The length of prefix if text begins with it, else 0. */
+size_t places_prefixed(const char *text, const char *prefix);
+
+/* The absolute path of a file that must be there and be readable; text is the
+ * value, or what stands behind its prefix. NULL if it can't be a path. What is
+ * wrong was told. */
+const char *places_readable(const struct reading *reading, const char *text);
+
 /* Each of the following reads a value of the type it is called after into the
  * field of the reading's option, and tells what is wrong with it.
  *
@@ -18,6 +45,9 @@ void places_path(const struct reading *reading);
 
 /* A file that must be there and be readable, or nothing. */
 void places_file(const struct reading *reading);
+
+/* A program that somebody may execute, or nothing. */
+void places_program(const struct reading *reading);
 
 /* A directory that must be there, if it was written. */
 void places_directory(const struct reading *reading);
@@ -30,11 +60,6 @@ void places_control(const struct reading *reading);
 
 /* "syslog", "stderr", or a file. */
 void places_log_target(const struct reading *reading);
-
-/* "texthash:FILE", read at once; "lmdb:FILE", which must be there;
- * "redis:KEY"; or "socketmap:inet:HOST:PORT:NAME" and
- * "socketmap:unix:PATH:NAME", which need not answer yet. */
-void places_map(const struct reading *reading);
 
 /* A URL that says where Redis is, or nothing. It isn't shown again: a password
  * may have been written into it. */

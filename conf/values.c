@@ -3,6 +3,8 @@
 #include "conf/nearest.h"
 #include "conf/numbers.h"
 #include "conf/places.h"
+#include "conf/places_maps.h"
+#include "conf/places_tables.h"
 #include "conf/values_dns.h"
 #include "policy/reply.h"
 #include "policy/text.h"
@@ -15,7 +17,8 @@
 static_assert(sizeof(enum action) == sizeof(unsigned)
 	&& sizeof(enum mode) == sizeof(unsigned)
 	&& sizeof(enum account_source) == sizeof(unsigned)
-	&& sizeof(enum canonicalization) == sizeof(unsigned),
+	&& sizeof(enum canonicalization) == sizeof(unsigned)
+	&& sizeof(enum signing_engine) == sizeof(unsigned),
     "an enum is not as large as unsigned");
 
 enum { FIELD_NAME_OCTETS = 100 };
@@ -73,7 +76,8 @@ values_may_be_empty(const struct reading *reading)
 {
 	const char *standard = reading->option->standard;
 
-	return standard != NULL && strcmp(standard, "\"\"") == 0;
+	return standard != NULL
+	    && (strcmp(standard, "\"\"") == 0 || *standard == '\0');
 }
 
 static const struct option_word *
@@ -530,6 +534,10 @@ static const struct {
 	[OPTION_NAMES] = { true, values_dns_names },
 	[OPTION_SERVERS] = { true, values_dns_servers },
 	[OPTION_FILE] = { false, places_file },
+	[OPTION_PROGRAM] = { false, places_program },
+	[OPTION_SERVER] = { false, values_dns_server },
+	[OPTION_KEY_TABLE] = { false, places_key_table },
+	[OPTION_SIGNING_TABLE] = { false, places_signing_table },
 };
 
 /* One value, or a list with as many entries as there may be. */
@@ -598,7 +606,7 @@ values_standard(struct build *build, const struct option *option, void *base)
 	struct parse_tree tree;
 	char *text;
 
-	if (option->standard == NULL)
+	if (option->standard == NULL || *option->standard == '\0')
 		return;
 	text = arena_printf(
 	    build->scratch, "%s = %s", option->name, option->standard);

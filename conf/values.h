@@ -29,7 +29,7 @@ values_standard(struct build *build, const struct option *option, void *base);
 void *values_field(const struct reading *reading);
 void *values_more(const struct reading *reading);
 
-/* May the option be empty? If its default is. */
+/* May the option be empty? If its default is, or inherited. */
 bool values_may_be_empty(const struct reading *reading);
 
 /* Has text 1 to LIMIT_NAME_OCTETS letters, digits, '_', '.' and '-', and

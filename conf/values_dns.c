@@ -1,5 +1,6 @@
 #include "conf/values_dns.h"
 
+#include "policy/address.h"
 #include "policy/egress.h"
 #include "policy/network.h"
 #include "policy/text.h"
@@ -77,16 +78,40 @@ values_dns_egress(const struct reading *reading)
 	*count = found;
 }
 
+/* A host as it is usually written: an address, or, if may_be_name, a domain
+ * name. NULL if text is none, or for want of memory, which problems know
+ * then. */
+static const char *
+host_of(const struct reading *reading, const char *text, bool may_be_name)
+{
+	struct build *build = reading->build;
+	struct fault fault = { .kind = FAULT_NONE };
+	struct address address;
+	const char *host = NULL;
+
+	if (network_address(text, &address)) {
+		host = network_text(build->scratch, &address);
+		if (host == NULL)
+			problems_memory(&build->problems);
+	} else if (may_be_name
+	    && !address_domain(
+		build->scratch, text, strlen(text), &host, &fault)) {
+		if (fault.kind == FAULT_MEMORY)
+			problems_memory(&build->problems);
+		host = NULL;
+	}
+	return host;
+}
+
 /* The usual form of a server; NULL if text is none, or for want of memory,
  * which problems know then. */
 static const char *
-server_of(const struct reading *reading, const char *text)
+server_of(const struct reading *reading, const char *text, bool may_be_name)
 {
 	struct build *build = reading->build;
 	size_t length = strcspn(text, "@");
 	const char *port = text[length] == '@' ? text + length + 1 : NULL;
 	const char *host = arena_copy(build->scratch, text, length);
-	struct address address;
 	uint64_t number = 0;
 	const char *server;
 
@@ -94,22 +119,38 @@ server_of(const struct reading *reading, const char *text)
 		problems_memory(&build->problems);
 		return NULL;
 	}
-	if (!network_address(host, &address)
-	    || (port != NULL
-		&& (strlen(port) > PORT_OCTETS
-		    || !text_number(port, 1, UINT16_MAX, &number))))
+	if (port != NULL
+	    && (strlen(port) > PORT_OCTETS
+		|| !text_number(port, 1, UINT16_MAX, &number)))
 		return NULL;
-	host = network_text(build->scratch, &address);
+	host = host_of(reading, host, may_be_name);
 	if (host == NULL)
-		server = NULL;
-	else if (port == NULL)
-		server = arena_strdup(build->arena, host);
-	else
-		server =
-		    arena_printf(build->arena, "%s@%u", host, (unsigned)number);
+		return NULL;
+	server = port == NULL
+	    ? arena_strdup(build->arena, host)
+	    : arena_printf(build->arena, "%s@%u", host, (unsigned)number);
 	if (server == NULL)
 		problems_memory(&build->problems);
 	return server;
+}
+
+void
+values_dns_server(const struct reading *reading)
+{
+	const char **field = values_field(reading);
+	const char *server;
+
+	if (*reading->text == '\0' && values_may_be_empty(reading)) {
+		*field = "";
+		return;
+	}
+	server = server_of(reading, reading->text, true);
+	if (server != NULL)
+		*field = server;
+	else if (!reading->build->problems.is_out_of_memory)
+		values_refuse(reading,
+		    "is no server; write \"ns1.example.net\", \"192.0.2.53\" "
+		    "or, with a port, \"127.0.0.1@5353\"");
 }
 
 /* Is it in the list of count entries already? */
@@ -135,7 +176,7 @@ values_dns_servers(const struct reading *reading)
 		return;
 	for (const struct parse_value *value = reading->given->values;
 	     value != NULL; value = value->next) {
-		const char *server = server_of(reading, value->text);
+		const char *server = server_of(reading, value->text, false);
 
 		if (reading->build->problems.is_out_of_memory)
 			return;

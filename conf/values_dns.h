@@ -5,6 +5,11 @@
 
 #include "conf/values.h"
 
+/* "HOST" or "HOST@PORT", HOST being an address or a domain name, or nothing;
+ * kept in that form, with an address as network_text() writes it and a name
+ * normalised. */
+void values_dns_server(const struct reading *reading);
+
 /* Each of the following reads a list of the type it is called after into the
  * fields of the reading's option, and tells what is wrong with it.
  *

@@ -10,6 +10,36 @@
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
+/* Keys are somewhere, and tables come in twos. */
+static void
+use_places(const struct key_places *places)
+{
+	assert(*places->directory == '/' || *places->key_table == '/'
+	    || places->map != NULL);
+	assert((*places->key_table == '/') == (*places->signing_table == '/'));
+	assert(places->map == NULL || places->map->kind != MAP_TEXTHASH);
+}
+
+/* Domains are found, each of them once, and their rules can sign. */
+static void
+use_domains(const struct conf *conf)
+{
+	struct signing_rules rules;
+
+	for (size_t i = 0; i < conf->domain_count; i++) {
+		const char *domain = conf->domains[i].domain;
+
+		assert(
+		    i == 0 || strcmp(conf->domains[i - 1].domain, domain) < 0);
+		conf_signing_rules(
+		    conf, &conf->classes[CLASS_SUBMISSION], domain, &rules);
+		assert(rules.headers.count > 0);
+		assert(!conf->domains[i].has_expire
+		    || rules.expire_s == conf->domains[i].rules.expire_s);
+		assert(signing_covers(&rules, "List-Unsubscribe-Post"));
+	}
+}
+
 static void
 use(struct conf *conf)
 {
@@ -22,7 +52,8 @@ use(struct conf *conf)
 
 	/* what the daemon relies on */
 	assert(conf->listen != NULL && *conf->listen != '\0');
-	assert(conf->max_busy > 0);
+	assert(conf->max_busy > 0 && conf->key_cache >= 16);
+	assert(conf->rotate.retire_after_s > 0);
 	assert(conf->accounts.identify_count > 0
 	    && conf->accounts.identify_count < ACCOUNT_SOURCE_COUNT);
 	assert(conf->egress_count <= PREFLIGHT_EGRESS);
@@ -36,7 +67,9 @@ use(struct conf *conf)
 		    || profiles[PREFLIGHT_RFC7489]
 		    || profiles[PREFLIGHT_BOTH_PASS]);
 		assert(conf->classes[i].sign_conf.rules.headers.count > 0);
-		assert(conf->classes[i].sign_conf.keys[0] == '/');
+		assert(conf->classes[i].sign_conf.self_check <= 100);
+		if (i != CLASS_INBOUND)
+			use_places(&conf->classes[i].sign_conf.places);
 		assert(conf->mode == MODE_ENFORCE
 		    || conf->classes[i].mode == MODE_OBSERVE);
 	}
@@ -50,6 +83,7 @@ use(struct conf *conf)
 			   == NULL)
 		    == conf_is_set(conf, options[i].section, options[i].name));
 	conf_listener(conf, &facts);
+	use_domains(conf);
 }
 
 int

@@ -63,6 +63,18 @@ ADDITIONS = {
         "name",
     "dns.cache_size": "what customers' DNS may take of memory needs a bound "
         "that can be set",
+    ".key_cache": "what parsed keys take of memory needs a bound that can be "
+        "set",
+    "sign.key_map": "one truth for the keys of many relays",
+    "sign.self_check": "both engines and the published key are compared in "
+        "production, as often as one likes",
+    **{f"domain.{name}": "a domain may need rules of its own, without "
+        "touching the others"
+        for name in ("canonicalization", "headers", "oversign", "expire")},
+    **{f"rotate.{name}": "how a new key comes into the DNS, and how long the "
+        "old one stays, is the provider's say"
+        for name in ("retire_after", "publish", "nsupdate_key",
+                     "nsupdate_server", "hook")},
 }
 
 # Files and functions that may be longer, and why.

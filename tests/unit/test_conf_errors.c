@@ -219,7 +219,8 @@ static const struct bad_case bad_cases[] = {
 	{ "keys that are a file", "sign {\nkeys = map }",
 	    { ":2: keys: @/map: is not a directory" } },
 	{ "empty keys", "sign { keys = \"\" }",
-	    { ":1: keys: \"\" names no path" } },
+	    { ":1: keys: is empty, and neither key_table nor key_map is "
+	      "set" } },
 	{ "keys of a class", "class local { keys = nowhere }",
 	    { ":1: keys: @/nowhere: there is no such directory" } },
 	{ "another kind of map", "senders { owners = map map = hash:map }",

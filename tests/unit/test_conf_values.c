@@ -25,7 +25,7 @@ show_sign(struct text *out, const struct sign_conf *sign, const char *field)
 	const char *canons[] = { "simple", "relaxed" };
 
 	if (strcmp(field, "keys") == 0)
-		text_add(out, sign->keys);
+		text_add(out, sign->places.directory);
 	else if (strcmp(field, "canon") == 0)
 		text_addf(out, "%s/%s", canons[sign->rules.header_canon],
 		    canons[sign->rules.body_canon]);

@@ -38,7 +38,17 @@ needs_more(enum option_type type)
 	return type == OPTION_ORDER || type == OPTION_NETWORKS
 	    || type == OPTION_CANON || type == OPTION_LOG_TARGET
 	    || type == OPTION_NETWORK_MAP || type == OPTION_EGRESS
-	    || type == OPTION_SERVERS;
+	    || type == OPTION_SERVERS || type == OPTION_SIGNING_TABLE;
+}
+
+/* What a domain's block doesn't say is its class's affair; everything else has
+ * a default of its own. */
+static bool
+has_right_default(const struct option *option)
+{
+	if (strcmp(option->section, "domain") == 0)
+		return option->standard != NULL && *option->standard == '\0';
+	return option->standard == NULL || *option->standard != '\0';
 }
 
 static void
@@ -71,6 +81,9 @@ every_row_is_sound(void **state)
 		if (o->standard == NULL && strcmp(o->section, "limit") != 0
 		    && strcmp(o->section, "plan") != 0)
 			fail_msg("%s: has no default", o->name);
+		if (!has_right_default(o))
+			fail_msg(
+			    "%s: has a default of the wrong kind", o->name);
 	}
 }
 
@@ -141,6 +154,17 @@ static const struct find_case find_cases[] = {
 	{ "a class's limits", "class", "relay", "limits", "class" },
 	{ "the store's URL", "store", NULL, "url", "store" },
 	{ "a listener", "listener", NULL, "require_tls", "listener" },
+	{ "keys that are kept ready", "", NULL, "key_cache", "" },
+	{ "OpenDKIM's table", "sign", NULL, "key_table", "sign" },
+	{ "OpenDKIM's table in a class", "class", "relay", "signing_table",
+	    "sign" },
+	{ "an engine in a class", "class", "local", "engine", "sign" },
+	{ "self_check in a class", "class", "submission", "self_check",
+	    "sign" },
+	{ "a domain's own", "domain", NULL, "expire", "domain" },
+	{ "no keys of a domain", "domain", NULL, "keys", NULL },
+	{ "no engine of a domain", "domain", NULL, "engine", NULL },
+	{ "rotate's", "rotate", NULL, "publish", "rotate" },
 	{ "case counts", "", NULL, "Listen", NULL },
 };
 
@@ -183,6 +207,8 @@ static const struct near_case near_cases[] = {
 	{ "in its class", "class", "local", "holdmax", "hold_max" },
 	{ "not from another class", "class", "relay", "holdmax", NULL },
 	{ "sign's in a class", "class", "relay", "key", "keys" },
+	{ "a domain's", "domain", NULL, "header", "headers" },
+	{ "not sign's in a domain", "domain", NULL, "key", NULL },
 };
 
 static void
@@ -214,6 +240,9 @@ sections_are_found(void **state)
 	assert_null(options_section(""));
 	assert_string_equal(options_nearest_section("senders_"), "senders");
 	assert_string_equal(options_nearest_section("Limits"), "limit");
+	assert_string_equal(options_nearest_section("domains"), "domain");
+	assert_int_equal(options_section("domain")->label, LABEL_DOMAIN);
+	assert_string_equal(options_unit_name(UNIT_DOMAINS), "domains");
 	assert_null(options_nearest_section("http"));
 }
 
