@@ -1,5 +1,6 @@
 #include "milter/io/keys_domain.h"
 
+#include "milter/io/secret_file.h"
 #include "policy/address.h"
 #include "policy/signing.h"
 #include "policy/text.h"
@@ -11,10 +12,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
-
-/* File systems keep times with the grain of the kernel's clock, some (NFS,
- * older ones) with one of a second: younger stamps prove nothing. */
-enum { SETTLED_AFTER_S = 2 };
 
 static const char suffix[] = ".private";
 static const size_t suffix_length = sizeof(suffix) - 1;
@@ -34,28 +31,6 @@ keys_domain_is_name(const char *domain)
 	    && strstr(domain, "..") == NULL
 	    && strspn(domain, "abcdefghijklmnopqrstuvwxyz0123456789-_.")
 	    == length;
-}
-
-void
-keys_set_free(struct key_set *set)
-{
-	if (set == NULL)
-		return;
-	for (size_t i = 0; i < set->ring.count; i++) {
-		struct key_material material = {
-			/* They were made by malloc() in keys_file. */
-			.pem = (char *)(uintptr_t)set->keys[i].pem,
-			.public_b64 =
-			    (char *)(uintptr_t)set->keys[i].public_b64,
-		};
-
-		keys_material_clear(&material);
-		free((char *)(uintptr_t)set->keys[i].selector);
-	}
-	free(set->keys);
-	free(set->stamps);
-	free(set->domain);
-	free(set);
 }
 
 static bool
@@ -147,94 +122,64 @@ selectors_read(DIR *stream, const char *path, struct selectors *selectors_out,
 	return selectors_differ(selectors_out, path, fault);
 }
 
+/* Read one file into the set. path names the directory, which is that of look.
+ */
 static bool
-is_older(const struct key_stamp *stamp, const struct timespec *now)
+set_read(struct key_look *look, int directory_fd, const char *path,
+    const char *selector, const struct timespec *now)
 {
-	const time_t latest = now->tv_sec - SETTLED_AFTER_S;
-
-	return stamp->changed.tv_sec < latest
-	    && stamp->modified.tv_sec < latest;
-}
-
-/* Read one file into the set's next place. */
-static bool
-set_read(struct key_set *set, int directory_fd, const char *path,
-    char **selector, struct fault *fault)
-{
-	struct key *key = &set->keys[set->ring.count];
-	struct key_material material;
-	char *name = NULL;
+	enum keys_file_state state = KEYS_FILE_BAD;
+	struct key_stamp stamp = { 0 };
+	struct parsed_key key = { 0 };
 	char *file = NULL;
-	bool is_read = false;
 
-	if (asprintf(&name, "%s%s", *selector, suffix) < 0)
-		name = NULL;
-	if (name != NULL && asprintf(&file, "%s/%s", path, name) < 0)
-		file = NULL;
-	if (file == NULL)
-		fault_memory(fault);
-	else if (keys_file_read(directory_fd, name, file, &material,
-		     &set->stamps[set->ring.count], fault)) {
-		*key = (struct key){
-			.domain = set->domain,
-			.selector = *selector,
-			.algorithm = material.algorithm,
-			.pem = material.pem,
-			.public_b64 = material.public_b64,
-		};
-		*selector = NULL; /* the set's now */
-		set->ring.count++;
-		is_read = true;
+	if (asprintf(&file, "%s/%s%s", path, selector, suffix) < 0) {
+		fault_memory(&look->fault);
+		return false;
 	}
-	free(name);
+	state = keys_file_read(directory_fd, file + strlen(path) + 1, file,
+	    &key, &stamp, &look->fault);
 	free(file);
-	return is_read;
+	look->may_pass =
+	    (state == KEYS_FILE_NO_KEY && keys_stamp_is_young(&stamp, now))
+	    || (state == KEYS_FILE_MISSING
+		&& keys_stamp_is_young(&look->set->directory, now));
+	if (state != KEYS_FILE_GOOD)
+		return false;
+	if (!keys_stamp_is_settled(&stamp, now))
+		look->is_settled = false;
+	if (keys_set_take(look->set, selector, &key, &stamp))
+		return true;
+	keys_parse_clear(&key);
+	fault_memory(&look->fault);
+	return false;
 }
 
-static struct key_set *
-set_open(int directory_fd, const char *path, const char *domain,
-    struct selectors *selectors, struct fault *fault)
-{
-	struct key_set *set = calloc(1, sizeof(*set));
-
-	if (set != NULL) {
-		set->domain = strdup(domain);
-		set->keys = calloc(selectors->count, sizeof(*set->keys));
-		set->stamps = calloc(selectors->count, sizeof(*set->stamps));
-	}
-	if (set == NULL || set->domain == NULL || set->keys == NULL
-	    || set->stamps == NULL) {
-		fault_memory(fault);
-		keys_set_free(set);
-		return NULL;
-	}
-	set->holders = 1;
-	set->ring.keys = set->keys;
-	for (size_t i = 0; i < selectors->count; i++)
-		if (!set_read(
-			set, directory_fd, path, &selectors->names[i], fault)) {
-			keys_set_free(set);
-			return NULL;
-		}
-	return set;
-}
-
-/* May only those write in the directory who may replace keys? */
+/* May only those write in the directory who may replace keys: root, this
+ * process and its groups? */
 static bool
 is_safe_directory(
     const struct stat *status, const char *path, struct fault *fault)
 {
-	if (!S_ISDIR(status->st_mode)) {
+	if (!S_ISDIR(status->st_mode))
 		fault_set(fault, FAULT_PERMANENT,
 		    "%s: not a directory: remove it", path);
-		return false;
-	}
-	if ((status->st_mode & S_IWOTH) != 0) {
+	else if (status->st_uid != 0 && status->st_uid != geteuid())
+		fault_set(fault, FAULT_PERMANENT,
+		    "%s: it belongs to uid %ju, who can put other keys there: "
+		    "chown it to root or to uid %ju",
+		    path, (uintmax_t)status->st_uid, (uintmax_t)geteuid());
+	else if ((status->st_mode & S_IWOTH) != 0)
 		fault_set(fault, FAULT_PERMANENT,
 		    "%s: everybody can write in it: chmod 700 it", path);
-		return false;
-	}
-	return true;
+	else if ((status->st_mode & S_IWGRP) != 0
+	    && !secret_file_is_own_group(status->st_gid))
+		fault_set(fault, FAULT_PERMANENT,
+		    "%s: group %ju can write in it: chmod 700 it", path,
+		    (uintmax_t)status->st_gid);
+	else
+		return true;
+	return false;
 }
 
 static bool
@@ -264,36 +209,46 @@ keys_directory_is_safe(const char *directory, struct fault *fault)
 	return false;
 }
 
-/* Read what lies in the open directory. Fills look->set if there are keys. */
+/* Read the files of these selectors, which lie in the open directory that
+ * status describes. */
+static bool
+read_files(DIR *stream, const struct stat *status, const char *path,
+    const char *domain, const struct selectors *selectors,
+    const struct timespec *now, struct key_look *look)
+{
+	look->set = keys_set_open(domain, selectors->count);
+	if (look->set == NULL) {
+		fault_memory(&look->fault);
+		return false;
+	}
+	look->set->has_directory = true;
+	look->set->directory = keys_stamp(status);
+	look->is_settled = keys_stamp_is_settled(&look->set->directory, now);
+	for (size_t i = 0; i < selectors->count; i++)
+		if (!set_read(
+			look, dirfd(stream), path, selectors->names[i], now)) {
+			keys_set_close(&look->set);
+			return false;
+		}
+	return true;
+}
+
+/* Read what lies in the open directory. */
 static bool
 look_into(DIR *stream, const char *path, const char *domain,
     const struct timespec *now, struct key_look *look)
 {
 	struct selectors selectors = { 0 };
 	struct stat status;
+	bool is_good;
 
 	if (fstat(dirfd(stream), &status) != 0)
 		return refuse_errno(&look->fault, path);
-	look->has_directory = true;
-	look->directory = keys_stamp(&status);
-	look->is_settled = is_older(&look->directory, now);
-	if (!is_safe_directory(&status, path, &look->fault))
-		return false;
-	if (!selectors_read(stream, path, &selectors, &look->fault)) {
-		selectors_clear(&selectors);
-		return false;
-	}
-	if (selectors.count == 0)
-		return true;
-	look->set =
-	    set_open(dirfd(stream), path, domain, &selectors, &look->fault);
+	is_good = is_safe_directory(&status, path, &look->fault)
+	    && selectors_read(stream, path, &selectors, &look->fault)
+	    && read_files(stream, &status, path, domain, &selectors, now, look);
 	selectors_clear(&selectors);
-	if (look->set == NULL)
-		return false;
-	for (size_t i = 0; i < look->set->ring.count; i++)
-		if (!is_older(&look->set->stamps[i], now))
-			look->is_settled = false;
-	return true;
+	return is_good;
 }
 
 /* Open directory/domain. NULL without a fault: it isn't there. */
@@ -302,7 +257,7 @@ directory_open(const char *path, struct fault *fault)
 {
 	DIR *stream = opendir(path);
 
-	if (stream == NULL && errno != ENOENT)
+	if (stream == NULL && !keys_file_is_absent(errno))
 		refuse_errno(fault, path);
 	return stream;
 }
@@ -333,7 +288,9 @@ keys_domain_look(
 		    look_out->fault.kind == FAULT_NONE;
 	if (is_good)
 		look_out->finding =
-		    look_out->set != NULL ? KEYS_THERE : KEYS_NONE;
+		    look_out->set != NULL && look_out->set->ring.count > 0
+		    ? KEYS_THERE
+		    : KEYS_NONE;
 	free(path);
 }
 
@@ -357,8 +314,7 @@ is_file_as_before(
 }
 
 static bool
-is_open_as_before(
-    int directory_fd, const struct key_stamp *stamp, const struct key_set *set)
+is_open_as_before(int directory_fd, const struct key_set *set)
 {
 	struct key_stamp now;
 	struct stat status;
@@ -366,20 +322,20 @@ is_open_as_before(
 	if (fstat(directory_fd, &status) != 0)
 		return false;
 	now = keys_stamp(&status);
-	if (!keys_stamps_are_equal(&now, stamp))
+	if (!keys_stamps_are_equal(&now, &set->directory))
 		return false;
-	for (size_t i = 0; set != NULL && i < set->ring.count; i++)
-		if (!is_file_as_before(
-			directory_fd, set->keys[i].selector, &set->stamps[i]))
+	for (size_t i = 0; i < set->ring.count; i++)
+		if (!is_file_as_before(directory_fd, set->keys[i].selector,
+			&set->origins[i].stamp))
 			return false;
 	return true;
 }
 
 bool
-keys_domain_is_as_before(const char *directory, const char *domain,
-    bool has_directory, const struct key_stamp *stamp,
-    const struct key_set *set)
+keys_domain_is_as_before(
+    const char *directory, const char *domain, const struct key_set *set)
 {
+	bool has_directory = set != NULL && set->has_directory;
 	bool is_as_before;
 	char *path;
 	int fd;
@@ -388,10 +344,11 @@ keys_domain_is_as_before(const char *directory, const char *domain,
 		return false;
 	fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (fd < 0)
-		is_as_before = errno == ENOENT && !has_directory;
+		is_as_before = keys_file_is_absent(errno) && !has_directory;
 	else
-		is_as_before =
-		    has_directory && is_open_as_before(fd, stamp, set);
+		is_as_before = has_directory
+		    && keys_directory_is_safe(directory, NULL)
+		    && is_open_as_before(fd, set);
 	if (fd >= 0)
 		close(fd);
 	free(path);
@@ -410,7 +367,7 @@ keys_domain_has(const char *directory, const char *domain)
 		return true;
 	stream = opendir(path);
 	if (stream == NULL)
-		has = errno != ENOENT;
+		has = !keys_file_is_absent(errno);
 	else {
 		while (!has && (errno = 0, entry = readdir(stream)) != NULL)
 			has = is_key_file_name(entry->d_name);

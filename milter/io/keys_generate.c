@@ -1,4 +1,8 @@
+#include "milter/io/keys_generate.h"
+
 #include "milter/io/keys_domain.h"
+#include "milter/io/keys_file.h"
+#include "milter/io/keys_material.h"
 #include "policy/arena.h"
 #include "policy/signing.h"
 #include "policy/zone_line.h"
@@ -28,6 +32,18 @@ refuse_errno(struct fault *fault, const char *path)
 	return false;
 }
 
+const char *
+keys_role_ending(enum key_role role)
+{
+	static const char *const endings[] = {
+		[KEY_PENDING] = ".pending",
+		[KEY_SIGNING] = ".private",
+		[KEY_RETIRING] = ".retiring",
+	};
+
+	return endings[role];
+}
+
 /* Can the record of such a key stand in the DNS? */
 static bool
 has_record_name(const char *domain, const char *selector)
@@ -40,10 +56,11 @@ has_record_name(const char *domain, const char *selector)
 	    && zone_line_is_name(name);
 }
 
-static bool
-are_usable(const char *domain, const char *selector,
-    enum key_algorithm algorithm, unsigned bits, struct fault *fault)
+bool
+keys_may_make(const struct key_order *order, struct fault *fault)
 {
+	const char *domain = order->domain, *selector = order->selector;
+
 	if (!keys_domain_is_name(domain))
 		fault_set(fault, FAULT_PERMANENT,
 		    "\"%s\" is no domain in lower case and A-labels", domain);
@@ -57,22 +74,32 @@ are_usable(const char *domain, const char *selector,
 		    "\"%s._domainkey.%s\" is no name that the DNS can have: "
 		    "take a shorter selector, if the domain is one",
 		    selector, domain);
-	else if (algorithm == KEY_RSA_SHA256
-	    && (bits < KEYS_RSA_LEAST_BITS || bits > KEYS_RSA_MOST_BITS))
+	else if (order->algorithm == KEY_RSA_SHA256
+	    && (order->bits < KEYS_RSA_LEAST_BITS
+		|| order->bits > KEYS_RSA_MOST_BITS))
 		fault_set(fault, FAULT_PERMANENT,
 		    "RSA with %u bits: %d to %d are possible, 2048 is good",
-		    bits, KEYS_RSA_LEAST_BITS, KEYS_RSA_MOST_BITS);
+		    order->bits, KEYS_RSA_LEAST_BITS, KEYS_RSA_MOST_BITS);
 	else
 		return true;
 	return false;
 }
 
-static bool
-make_key(enum key_algorithm algorithm, unsigned bits,
-    struct key_material *material_out, struct fault *fault)
+/* ---- the key ---- */
+
+void
+keys_public_clear(struct key_public *public)
 {
-	EVP_PKEY *pkey = algorithm == KEY_RSA_SHA256
-	    ? EVP_PKEY_Q_keygen(NULL, NULL, "RSA", (size_t)bits)
+	free(public->base64);
+	public->base64 = NULL;
+}
+
+static bool
+make_key(const struct key_order *order, struct key_material *material_out,
+    struct fault *fault)
+{
+	EVP_PKEY *pkey = order->algorithm == KEY_RSA_SHA256
+	    ? EVP_PKEY_Q_keygen(NULL, NULL, "RSA", (size_t)order->bits)
 	    : EVP_PKEY_Q_keygen(NULL, NULL, "ED25519");
 	bool is_made = false;
 
@@ -86,28 +113,40 @@ make_key(enum key_algorithm algorithm, unsigned bits,
 	return is_made;
 }
 
-/* The DNS record as a line of a zone file; malloc'ed; NULL: no memory. */
-static char *
-make_record(const char *domain, const char *selector,
-    const struct key_material *material)
+bool
+keys_public_read(int directory_fd, const char *name, const char *path,
+    struct key_public *public_out, struct fault *fault)
 {
-	const char *algorithm =
-	    material->algorithm == KEY_RSA_SHA256 ? "rsa" : "ed25519";
-	const char *name, *value, *line = NULL;
-	char *record = NULL;
-	struct arena arena;
+	struct key_stamp stamp;
+	struct parsed_key key;
+	bool is_read =
+	    keys_file_read(directory_fd, name, path, &key, &stamp, fault)
+	    == KEYS_FILE_GOOD;
 
-	arena_init(&arena, RECORD_ARENA_BYTES);
-	name = arena_printf(&arena, "%s._domainkey.%s", selector, domain);
-	value = arena_printf(
-	    &arena, "v=DKIM1; k=%s; p=%s", algorithm, material->public_b64);
-	if (name != NULL && value != NULL)
-		line = zone_line_txt(&arena, name, value, strlen(value));
-	if (line != NULL)
-		record = strdup(line);
-	arena_clear(&arena);
-	return record;
+	*public_out = (struct key_public){ .base64 = NULL };
+	if (is_read) {
+		public_out->algorithm = key.algorithm;
+		public_out->bits = (unsigned)EVP_PKEY_get_bits(key.pkey);
+		public_out->base64 = key.public_b64;
+		key.public_b64 = NULL;
+	}
+	keys_parse_clear(&key);
+	return is_read;
 }
+
+char *
+keys_record_text(enum key_algorithm algorithm, const char *base64)
+{
+	char *text;
+
+	return asprintf(&text, "v=DKIM1; k=%s; p=%s",
+		   algorithm == KEY_RSA_SHA256 ? "rsa" : "ed25519", base64)
+		< 0
+	    ? NULL
+	    : text;
+}
+
+/* ---- its file ---- */
 
 static bool
 give_to(int fd, uint32_t uid, uint32_t gid)
@@ -192,29 +231,30 @@ write_file(int directory_fd, const char *name, const char *pem, uint32_t uid,
 }
 
 static bool
-write_key(const char *directory, const char *domain, const char *selector,
-    const char *pem, uint32_t uid, uint32_t gid, struct fault *fault)
+write_key(const struct key_order *order, const char *pem, struct fault *fault)
 {
 	bool is_written = false;
 	int above = -1;
 	int fd = -1;
 	char *path;
 
-	if (asprintf(&path, "%s/%s/%s.private", directory, domain, selector)
+	if (asprintf(&path, "%s/%s/%s%s", order->directory, order->domain,
+		order->selector, keys_role_ending(order->role))
 	    < 0) {
 		fault_memory(fault);
 		return false;
 	}
-	above = open(directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	above = open(order->directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (above >= 0)
-		fd = open_domain(above, domain, uid, gid);
+		fd = open_domain(
+		    above, order->domain, order->owner_uid, order->owner_gid);
 	if (above < 0)
-		fault_set(fault, FAULT_PERMANENT, "%s: %s", directory,
+		fault_set(fault, FAULT_PERMANENT, "%s: %s", order->directory,
 		    errno == ENOENT ? "not there: make it" : strerror(errno));
 	else
 		is_written = (fd >= 0
-				 && write_file(
-				     fd, strrchr(path, '/') + 1, pem, uid, gid))
+				 && write_file(fd, strrchr(path, '/') + 1, pem,
+				     order->owner_uid, order->owner_gid))
 		    || refuse_errno(fault, path);
 	if (fd >= 0)
 		close(fd);
@@ -225,24 +265,74 @@ write_key(const char *directory, const char *domain, const char *selector,
 }
 
 bool
+keys_make(const struct key_order *order, struct key_public *public_out,
+    struct fault *fault)
+{
+	struct key_material material = { .pem = NULL };
+	bool is_made;
+
+	*public_out = (struct key_public){ .base64 = NULL };
+	if (!keys_may_make(order, fault) || !make_key(order, &material, fault))
+		return false;
+	is_made = write_key(order, material.pem, fault);
+	if (is_made) {
+		public_out->algorithm = order->algorithm;
+		public_out->bits = order->bits;
+		public_out->base64 = material.public_b64;
+		material.public_b64 = NULL;
+	}
+	keys_material_clear(&material);
+	return is_made;
+}
+
+/* The record as a line of a zone file; malloc'ed; NULL: no memory. */
+static char *
+make_record(const struct key_order *order, const struct key_material *material)
+{
+	char *value =
+	    keys_record_text(material->algorithm, material->public_b64);
+	const char *name, *line = NULL;
+	char *record = NULL;
+	struct arena arena;
+
+	arena_init(&arena, RECORD_ARENA_BYTES);
+	name = arena_printf(
+	    &arena, "%s._domainkey.%s", order->selector, order->domain);
+	if (name != NULL && value != NULL)
+		line = zone_line_txt(&arena, name, value, strlen(value));
+	if (line != NULL)
+		record = strdup(line);
+	arena_clear(&arena);
+	free(value);
+	return record;
+}
+
+bool
 keys_generate(const char *directory, const char *domain, const char *selector,
     enum key_algorithm algorithm, unsigned bits, uint32_t owner_uid,
     uint32_t owner_gid, char **record_out, struct fault *fault)
 {
-	struct key_material material = { 0 };
+	const struct key_order order = { .directory = directory,
+		.domain = domain,
+		.selector = selector,
+		.role = KEY_SIGNING,
+		.algorithm = algorithm,
+		.bits = bits,
+		.owner_uid = owner_uid,
+		.owner_gid = owner_gid };
+	struct key_material material = { .pem = NULL };
 	bool is_done = false;
 
 	*record_out = NULL;
-	if (!are_usable(domain, selector, algorithm, bits, fault)
-	    || !make_key(algorithm, bits, &material, fault))
+	if (!keys_may_make(&order, fault)
+	    || !make_key(&order, &material, fault))
 		return false;
 	/* The record first: a key without one would be of no use. */
-	*record_out = make_record(domain, selector, &material);
+	*record_out = make_record(&order, &material);
 	if (*record_out == NULL)
 		fault_memory(fault);
 	else
-		is_done = write_key(directory, domain, selector, material.pem,
-		    owner_uid, owner_gid, fault);
+		is_done = write_key(&order, material.pem, fault);
 	if (!is_done) {
 		free(*record_out);
 		*record_out = NULL;

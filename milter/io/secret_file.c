@@ -33,9 +33,8 @@ refuse_errno(struct fault *fault, const char *path)
 	return false;
 }
 
-/* Is group one that this process is in? */
-static bool
-is_own_group(gid_t group)
+bool
+secret_file_is_own_group(gid_t group)
 {
 	gid_t *groups = NULL;
 	bool is_own = group == getegid();
@@ -69,7 +68,8 @@ secret_file_is_trusted(const struct stat *status, const char *path,
 	}
 	if ((status->st_mode & (S_IRWXO | S_IWGRP)) != 0)
 		return refuse(fault, path, too_open);
-	if ((status->st_mode & S_IRGRP) != 0 && !is_own_group(status->st_gid)) {
+	if ((status->st_mode & S_IRGRP) != 0
+	    && !secret_file_is_own_group(status->st_gid)) {
 		fault_set(fault, FAULT_PERMANENT,
 		    "%s: group %ju can read it: chmod 600 it", path,
 		    (uintmax_t)status->st_gid);

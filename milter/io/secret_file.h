@@ -18,6 +18,9 @@ enum { SECRET_LINE_BYTES = 1024 }; /* longest line, with the NUL */
 bool secret_file_is_trusted(const struct stat *status, const char *path,
     const char *too_open, struct fault *fault);
 
+/* Is group one that this process is in? Any thread. */
+bool secret_file_is_own_group(gid_t group);
+
 /* Read the first line of path, without its newline. The caller wipes it with
  * secret_file_wipe(). False with words, which never hold what was read:
  * FAULT_PERMANENT if the file isn't there, isn't regular, belongs to another

@@ -1,7 +1,6 @@
 #include "milter/io/suffixes.h"
 
 #include <libpsl.h>
-#include <stdbool.h>
 #include <stdlib.h>
 
 struct suffixes {
@@ -49,6 +48,15 @@ suffixes_org(const struct suffixes *suffixes, const char *domain)
 		return NULL;
 	org = psl_registrable_domain(suffixes->list, domain);
 	return org != NULL ? org : domain;
+}
+
+bool
+suffixes_is_public(const struct suffixes *suffixes, const char *domain)
+{
+	return suffixes != NULL
+	    && psl_is_public_suffix2(suffixes->list, domain,
+		   PSL_TYPE_ICANN | PSL_TYPE_NO_STAR_RULE)
+	    == 1;
 }
 
 void

@@ -5,6 +5,8 @@
 
 #include "policy/fault.h"
 
+#include <stdbool.h>
+
 struct suffixes;
 
 /* Read the list: file (Debian's package publicsuffix, DAFSA or text), or with
@@ -17,6 +19,12 @@ struct suffixes *suffixes_open(const char *file, struct fault *fault);
  * top-level domain that the list doesn't know is a public suffix. suffixes may
  * be NULL: then NULL. */
 const char *suffixes_org(const struct suffixes *suffixes, const char *domain);
+
+/* Is domain (normalised) one under which anybody may register (co.uk)? Those
+ * that companies offer (blogspot.com) are domains of their own, and a top-level
+ * domain that the list doesn't know is none. suffixes may be NULL: then false.
+ */
+bool suffixes_is_public(const struct suffixes *suffixes, const char *domain);
 
 /* Free it. Empties the pointer; takes NULL. */
 void suffixes_close(struct suffixes **suffixes);

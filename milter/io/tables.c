@@ -125,13 +125,22 @@ answer_find(
 	return found != NULL ? *found : NULL;
 }
 
+/* It may be a key (sign.key_map). */
+static void
+wipe_and_free(char *value)
+{
+	if (value != NULL)
+		explicit_bzero(value, strlen(value));
+	free(value);
+}
+
 static void
 answer_remove(struct tables *tables, struct answer *answer)
 {
 	(void)tdelete(answer, &tables->tree, compare);
 	TAILQ_REMOVE(&tables->list, answer, used);
 	tables->count--;
-	free(answer->value);
+	wipe_and_free(answer->value);
 	free(answer);
 }
 
@@ -229,14 +238,14 @@ keep(struct tables *tables, const struct question *question, const char *value)
 		answer = answer_add(tables, question->source, question->key);
 	if (answer != NULL && answer->round <= question->round
 	    && answer->asked_ms <= question->now_ms) {
-		free(answer->value);
+		wipe_and_free(answer->value);
 		answer->value = copy;
 		answer->asked_ms = question->now_ms;
 		answer->round = question->round;
 		copy = NULL;
 	}
 	pthread_mutex_unlock(&tables->lock);
-	free(copy);
+	wipe_and_free(copy);
 }
 
 /* A fault with the name of the hash before its words. */

@@ -34,18 +34,26 @@ int key_texts_free(void **state);
 /* One of them. */
 const char *key_text(enum key_text which);
 
-/* What a DNS record says of TEXT_RSA, and so of TEXT_RSA_OLD. */
-const char *key_text_rsa_public(void);
+/* What OpenSSL writes into the DNS record of TEXT_RSA, TEXT_RSA_OLD or
+ * TEXT_ED25519. */
+const char *key_text_public(enum key_text which);
+
+/* The base64 of a PEM text of these, without lines; the caller frees it. */
+char *key_text_bare(enum key_text which);
 
 /* A directory of keys, empty but for DOMAIN's, and a cache with a clock. */
 struct place {
 	char directory[64];
+	struct key_places places; /* the directory, and nothing else */
 	struct keys *keys;
 	atomic_ullong now_ms;
 };
 
 /* The caller closes it. most: domains that the cache holds. */
 struct place *place_open(size_t most);
+
+/* The same cache, asking tables for what lies in maps. */
+struct place *place_open_with(size_t most, struct tables *tables);
 
 /* Remove all of it and free it. */
 void place_close(struct place *place);
@@ -73,7 +81,8 @@ place_put_text(const struct place *place, const char *name, enum key_text text);
 void place_remove(const struct place *place, const char *name);
 
 /* What keys_find() says of domain: "none", the selectors with blanks between
- * them, or a fault's words. Good until the next call. */
+ * them, or a fault's words. Good until the next call. Each key must sign what
+ * its public half verifies. */
 const char *place_found(struct place *place, const char *domain);
 
 /* place_found() must say what is wanted; name is the case's. */

@@ -50,6 +50,10 @@ static const struct file_case file_cases[] = {
 	{ "half", TEXT_RSA, "", 900, 0600, "no private key" },
 	{ "last line missing", TEXT_ED25519, "", 95, 0600, "no private key" },
 	{ "not PEM", TEXT_RSA, "", 1, 0600, "no private key" },
+	{ "END cut", TEXT_RSA, "", 1690, 0600, "its END line is missing" },
+	{ "a public key before it", TEXT_RSA,
+	    "-----BEGIN PUBLIC KEY-----\nAAAA\n-----END PUBLIC KEY-----\n", 0,
+	    0600, NULL },
 };
 
 static void
@@ -159,6 +163,63 @@ test_owner(void **state)
 
 /* ---- a directory -------------------------------------------------------- */
 
+/* Whose a directory may be; both that of all domains and a domain's. */
+static const struct directory_case {
+	const char *name;
+	uid_t owner;
+	gid_t group;
+	mode_t mode;
+	const char *wanted; /* NULL: its key is found */
+} directory_cases[] = {
+	{ "root's", 0, 0, 0700, NULL },
+	{ "our group may write", 0, 0, 0770, NULL },
+	{ "another group may read", 0, 4343, 0750, NULL },
+	{ "another group may write", 0, 4343, 0770,
+	    "group 4343 can write in it: chmod 700 it" },
+	{ "another user's", 4242, 0, 0700, "it belongs to uid 4242" },
+	{ "everybody may write", 0, 0, 0702, "chmod 700 it" },
+	{ "and only with care", 0, 0, 01777, "chmod 700 it" },
+	{ "root's again", 0, 0, 0755, NULL },
+};
+
+static void
+expect_of_directory(struct place *place, const char *path)
+{
+	for (size_t i = 0; i < COUNT(directory_cases); i++) {
+		const struct directory_case *c = &directory_cases[i];
+		const char *got;
+
+		assert_int_equal(0, chown(path, c->owner, c->group));
+		assert_int_equal(0, chmod(path, c->mode));
+		place->now_ms += KEYS_STALE_MS;
+		got = place_found(place, DOMAIN);
+		if (c->wanted == NULL ? strcmp(got, "s1") != 0
+				      : strstr(got, c->wanted) == NULL)
+			fail_msg("%s, %s: wanted %s, got %s", path, c->name,
+			    c->wanted != NULL ? c->wanted : "s1", got);
+	}
+}
+
+static void
+test_directory_owner(void **state)
+{
+	struct place *place = place_open(4);
+	char *path = place_path(place, DOMAIN);
+
+	(void)state;
+	if (geteuid() != 0) {
+		free(path);
+		place_close(place);
+		skip(); /* only root can give directories away */
+	}
+	place_put_text(place, DOMAIN "/s1.private", TEXT_RSA);
+	place_set_ahead(3600);
+	expect_of_directory(place, path);
+	expect_of_directory(place, place->directory);
+	free(path);
+	place_close(place);
+}
+
 static void
 test_file_names(void **state)
 {
@@ -222,6 +283,7 @@ main(void)
 		cmocka_unit_test(test_odd_contents),
 		cmocka_unit_test(test_not_a_file),
 		cmocka_unit_test(test_owner),
+		cmocka_unit_test(test_directory_owner),
 		cmocka_unit_test(test_file_names),
 		cmocka_unit_test(test_too_many),
 		cmocka_unit_test(test_same_selector),

@@ -1,4 +1,4 @@
-/* What a made key is, and what keys_check() says of those that are there. */
+/* What a made key is. */
 #include "milter/io/keys.h"
 #include "tests/unit/keys_fixture.h"
 
@@ -15,57 +15,6 @@
 #include <stdint.h>
 
 #include <cmocka.h>
-
-/* ---- keys_check() ------------------------------------------------------- */
-
-struct complaints {
-	char words[4096];
-	size_t count;
-};
-
-static void
-complain(void *context, const struct fault *fault)
-{
-	struct complaints *complaints = context;
-	size_t used = strlen(complaints->words);
-
-	complaints->count++;
-	snprintf(complaints->words + used, sizeof(complaints->words) - used,
-	    "%s\n", fault->words);
-}
-
-static void
-test_check(void **state)
-{
-	struct place *place = place_open(4);
-	struct complaints got = { 0 };
-	struct complaints one = { 0 };
-	struct complaints none = { 0 };
-
-	(void)state;
-	place_put_text(place, DOMAIN "/s1.private", TEXT_RSA);
-	place_put(place, "README", "x", 1, 0644);
-	place_put_directory(place, ".git", 0700);
-	place_put_directory(place, "lost+found", 0700);
-	assert_int_equal(0, keys_check(place->directory, 100, complain, &got));
-	place_put_directory(place, "weak.example", 0700);
-	place_put_text(place, "weak.example/s1.private", TEXT_RSA_WEAK);
-	place_put_directory(place, "B.Example", 0700);
-	place_put_text(place, "B.Example/s1.private", TEXT_RSA);
-	place_put_directory(place, "mode.example", 0700);
-	place_put(place, "mode.example/s1.private", "x", 1, 0644);
-	assert_int_equal(3, keys_check(place->directory, 100, complain, &got));
-	assert_int_equal(3, got.count);
-	assert_non_null(strstr(got.words, "weak.example/s1.private: RSA"));
-	assert_non_null(strstr(got.words, "/B.Example: no domain in lower"));
-	assert_non_null(strstr(got.words, "mode.example/s1.private: chmod"));
-	assert_true(keys_check(place->directory, 1, complain, &none) <= 1);
-	assert_int_equal(1, keys_check("/nowhere/keys", 100, complain, &one));
-	assert_string_equal("/nowhere/keys: not there: make it\n", one.words);
-	place_close(place);
-}
-
-/* ---- keys_generate() ---------------------------------------------------- */
 
 static mode_t
 mode_of(const struct place *place, const char *name)
@@ -151,7 +100,7 @@ generate_under(mode_t mask)
 		assert_int_equal(0700, mode_of(place, name));
 		assert_int_equal(1, entries_of(place, name));
 		assert_true(keys_find(
-		    place->keys, place->directory, name, &ring, &fault));
+		    place->keys, &place->places, name, &ring, &fault));
 		assert_int_equal(1, ring->count);
 		assert_int_equal(cases[i].algorithm, ring->keys[0].algorithm);
 		assert_true(asprintf(&owner, "%s._domainkey.%s. IN TXT %s",
@@ -287,7 +236,6 @@ int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_check),
 		cmocka_unit_test(test_generate),
 		cmocka_unit_test(test_generate_refuses),
 		cmocka_unit_test(test_generate_owner),

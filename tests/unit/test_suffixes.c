@@ -97,6 +97,37 @@ test_newest(void **state)
 }
 
 static void
+test_public(void **state)
+{
+	static const struct {
+		const char *domain;
+		bool want;
+	} publics[] = {
+		{ "com", true },
+		{ "co.uk", true },
+		{ "www.ck", false }, /* an exception of *.ck */
+		{ "anything.ck", true },
+		{ "example.com", false },
+		{ "example.co.uk", false },
+		{ "blogspot.com", false }, /* a company's */
+		{ "localhost", false },
+		{ "nosuchtld", false },
+		{ "host.nosuchtld", false },
+	};
+	struct suffixes *suffixes = suffixes_open(FOLDER "dafsa", NULL);
+
+	(void)state;
+	assert_non_null(suffixes);
+	for (size_t i = 0; i < COUNT(publics); i++)
+		if (suffixes_is_public(suffixes, publics[i].domain)
+		    != publics[i].want)
+			fail_msg("%s: wanted %d", publics[i].domain,
+			    publics[i].want);
+	assert_false(suffixes_is_public(NULL, "com"));
+	suffixes_close(&suffixes);
+}
+
+static void
 expect_refusal(const char *file)
 {
 	struct fault fault = { .kind = FAULT_NONE, .words = "" };
@@ -174,6 +205,7 @@ main(void)
 		cmocka_unit_test(test_dafsa),
 		cmocka_unit_test(test_text),
 		cmocka_unit_test(test_newest),
+		cmocka_unit_test(test_public),
 		cmocka_unit_test(test_no_list),
 		cmocka_unit_test(test_own_list),
 		cmocka_unit_test(test_without),

@@ -1,0 +1,313 @@
+/* What becomes of the keys that OpenDKIM's tables name: whose they are, which
+ * are looked at, and what is left of them in memory. */
+#include "milter/io/keys.h"
+#include "tests/unit/keys_fixture.h"
+
+#include <openssl/crypto.h>
+#include <openssl/evp.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+/* ---- in OpenSSL's place ------------------------------------------------- */
+
+static bool is_memory_short;
+
+EVP_PKEY *
+EVP_PKEY_new_raw_private_key(
+    int type, ENGINE *engine, const unsigned char *seed, size_t length)
+{
+	(void)engine;
+	assert_int_equal(EVP_PKEY_ED25519, type);
+	if (is_memory_short)
+		return NULL;
+	return EVP_PKEY_new_raw_private_key_ex(
+	    NULL, "ED25519", NULL, seed, length);
+}
+
+static const char *secret; /* NULL: none is looked for */
+static unsigned wiped;     /* how often the secret was */
+
+void
+OPENSSL_cleanse(void *data, size_t length)
+{
+	if (secret != NULL && length == strlen(secret)
+	    && memcmp(data, secret, length) == 0)
+		wiped++;
+	explicit_bzero(data, length);
+}
+
+/* ---- two tables --------------------------------------------------------- */
+
+struct bed {
+	struct place *place;
+	char *key_table;
+	char *signing_table;
+	char *bare; /* an Ed25519 key as a table has it */
+};
+
+/* In keys "$" is the bare key. */
+static void
+bed_open(struct bed *bed, const char *keys, const char *rules)
+{
+	const char *mark = strchr(keys, '$');
+	char *text = NULL;
+
+	bed->place = place_open(16);
+	bed->key_table = place_path(bed->place, "key.table");
+	bed->signing_table = place_path(bed->place, "signing.table");
+	bed->bare = key_text_bare(TEXT_ED25519);
+	if (mark == NULL)
+		assert_true(asprintf(&text, "%s", keys) > 0);
+	else
+		assert_true(asprintf(&text, "%.*s%s%s", (int)(mark - keys),
+				keys, bed->bare, mark + 1)
+		    > 0);
+	place_put(bed->place, "key.table", text, strlen(text), 0600);
+	place_put(bed->place, "signing.table", rules, strlen(rules), 0600);
+	free(text);
+	bed->place->places.directory = "";
+	bed->place->places.key_table = bed->key_table;
+	bed->place->places.signing_table = bed->signing_table;
+	bed->place->places.is_refile = true;
+	place_set_ahead(3600);
+}
+
+static void
+bed_close(struct bed *bed)
+{
+	place_close(bed->place);
+	free(bed->key_table);
+	free(bed->signing_table);
+	free(bed->bare);
+}
+
+/* ---- who may sign ------------------------------------------------------- */
+
+/* Who is asked, and what for. */
+struct judge {
+	const struct bed *bed;
+	const char *allowed; /* between commas */
+	char asked[256];
+};
+
+static bool
+may_sign(void *context, const char *domain)
+{
+	struct judge *judge = context;
+	size_t used = strlen(judge->asked);
+	const struct key_ring *ring;
+
+	snprintf(
+	    judge->asked + used, sizeof(judge->asked) - used, "%s,", domain);
+	/* No lock is held. */
+	assert_true(keys_find(judge->bed->place->keys,
+	    &judge->bed->place->places, "a.example", &ring, NULL));
+	keys_release(judge->bed->place->keys, &ring);
+	return strstr(judge->allowed, domain) != NULL;
+}
+
+static const struct judge_case {
+	const char *name;
+	const char *allowed; /* NULL: nobody is asked */
+	const char *wanted;  /* d= of the rings, or part of the words */
+} judge_cases[] = {
+	{ "nobody is asked", NULL, "lost.pem: not there" },
+	{ "all may", "lost.example,a.example,bad.example",
+	    "lost.pem: not there" },
+	{ "its file is missing", "a.example", "a.example" },
+	{ "its file is bad", "a.example,bad.example", "bad.pem: " },
+	{ "none may", "", "" },
+};
+
+static void
+test_may_sign(void **state)
+{
+	static const char keys[] = "one lost.example:s1:./lost.pem\n"
+				   "two a.example:s1:./a.pem\n"
+				   "three bad.example:s1:./bad.pem\n";
+	static const char rules[] = "*@a.example one\n"
+				    "*@a.example two\n"
+				    "*@a.example three\n";
+	struct bed bed;
+
+	(void)state;
+	bed_open(&bed, keys, rules);
+	place_put_text(bed.place, "a.pem", TEXT_RSA);
+	place_put(bed.place, "bad.pem", "x", 1, 0666);
+	for (size_t i = 0; i < COUNT(judge_cases); i++) {
+		const struct judge_case *c = &judge_cases[i];
+		struct judge judge = { .bed = &bed, .allowed = c->allowed };
+		const struct key_ring *rings[KEYS_MATCHES];
+		struct fault fault = { 0 };
+		size_t count = 1000;
+		const char *got = fault.words;
+
+		if (keys_match(bed.place->keys, &bed.place->places, "x",
+			"a.example", c->allowed != NULL ? may_sign : NULL,
+			&judge, rings, &count, &fault))
+			got = count > 0 ? rings[0]->keys[0].domain : "";
+		else
+			assert_int_equal(0, count);
+		if (count > 1 || strstr(got, c->wanted) == NULL
+		    || (*c->wanted == '\0' && *got != '\0'))
+			fail_msg("%s: wanted %s, got %s (%zu rings)", c->name,
+			    c->wanted, got, count);
+		if (c->allowed != NULL
+		    && strstr(
+			   "lost.example,a.example,bad.example,", judge.asked)
+			== NULL)
+			fail_msg("%s: asked for %s", c->name, judge.asked);
+		while (count > 0)
+			keys_release(bed.place->keys, &rings[--count]);
+	}
+	bed_close(&bed);
+}
+
+/* ---- names of which no file can be -------------------------------------- */
+
+/* A foreign domain so long that no file's name holds it has no key; nor has one
+ * whose file would lie below a file. */
+static void
+test_no_file(void **state)
+{
+	static const char *const tables[] = { "any %:s1:./%.private\n",
+		"any %:s1:./file/%\n" };
+	char name[249];
+
+	(void)state;
+	memset(name, 'a', sizeof(name) - 1);
+	for (size_t i = 60; i < sizeof(name) - 2; i += 60)
+		name[i] = '.';
+	name[sizeof(name) - 1] = '\0';
+	for (size_t i = 0; i < COUNT(tables); i++) {
+		struct bed bed;
+
+		bed_open(&bed, tables[i], "");
+		place_put(bed.place, "file", "", 0, 0600);
+		for (int turn = 0; turn < 2; turn++) {
+			place_expect(bed.place, tables[i], name, "none");
+			if (keys_has(bed.place->keys, &bed.place->places, name))
+				fail_msg("%s: it has a key", tables[i]);
+			bed.place->now_ms += KEYS_STALE_MS;
+			if (keys_has(bed.place->keys, &bed.place->places, name))
+				fail_msg("%s: it has a key now", tables[i]);
+		}
+		bed_close(&bed);
+	}
+}
+
+/* ---- one key for all ---------------------------------------------------- */
+
+static const struct has_case {
+	const char *domain;
+	bool has;
+	const char *found;
+} has_cases[] = {
+	{ "own.example", true, "all own text" },
+	{ "each.example", true, "all each text" },
+	{ "any.example", false, "all text" },
+	{ "com", false, "all text" },
+};
+
+/* Who has nothing but the key of all domains has none of his own, though it
+ * signs for him. */
+static void
+test_shared(void **state)
+{
+	static const char keys[] = "all %:all:./shared.pem\n"
+				   "own own.example:own:./shared.pem\n"
+				   "each %:each:./%.pem\n"
+				   "text %:text:$\n";
+	struct bed bed;
+
+	(void)state;
+	bed_open(&bed, keys, "");
+	place_put_text(bed.place, "shared.pem", TEXT_RSA);
+	place_put_text(bed.place, "each.example.pem", TEXT_RSA);
+	for (size_t i = 0; i < COUNT(has_cases); i++) {
+		const struct has_case *c = &has_cases[i];
+
+		if (c->has
+		    != keys_has(bed.place->keys, &bed.place->places, c->domain))
+			fail_msg("%s: wanted %d", c->domain, c->has);
+		place_expect(bed.place, c->domain, c->domain, c->found);
+	}
+	bed_close(&bed);
+}
+
+/* ---- keys in the table -------------------------------------------------- */
+
+/* Want of memory passes; that a key is none does not. */
+static void
+test_short_memory(void **state)
+{
+	const struct key_ring *ring;
+	struct fault fault = { 0 };
+	struct bed bed;
+
+	(void)state;
+	bed_open(&bed, "text a.example:s1:$\nbad b.example:s1:MIIB\n", "");
+	is_memory_short = true;
+	assert_false(keys_find(
+	    bed.place->keys, &bed.place->places, "a.example", &ring, &fault));
+	assert_int_equal(FAULT_MEMORY, fault.kind);
+	is_memory_short = false;
+	bed.place->now_ms += KEYS_STALE_MS;
+	place_expect(bed.place, "memory again", "a.example", "s1");
+	for (int i = 0; i < 2; i++) {
+		assert_non_null(strstr(
+		    place_found(bed.place, "b.example"), "the key is damaged"));
+		bed.place->now_ms += KEYS_STALE_MS;
+	}
+	bed_close(&bed);
+}
+
+/* Each copy of a key that a question makes is wiped. */
+static void
+test_wiped(void **state)
+{
+	const struct key_ring *rings[KEYS_MATCHES];
+	size_t count;
+	struct bed bed;
+
+	(void)state;
+	bed_open(&bed, "text %:s1:$\n", "*@a.example text\n");
+	secret = bed.bare;
+	wiped = 0;
+	place_expect(bed.place, "found", "a.example", "s1");
+	assert_int_equal(1, wiped);
+	assert_true(keys_match(bed.place->keys, &bed.place->places, "x",
+	    "a.example", NULL, NULL, rings, &count, NULL));
+	assert_int_equal(1, count);
+	keys_release(bed.place->keys, &rings[0]);
+	assert_int_equal(2, wiped);
+	/* The entry of the domain, and the same as one of all domains. */
+	assert_false(
+	    keys_has(bed.place->keys, &bed.place->places, "a.example"));
+	assert_int_equal(4, wiped);
+	secret = NULL;
+	bed_close(&bed);
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_may_sign),
+		cmocka_unit_test(test_no_file),
+		cmocka_unit_test(test_shared),
+		cmocka_unit_test(test_short_memory),
+		cmocka_unit_test(test_wiped),
+	};
+
+	return cmocka_run_group_tests_name(
+	    "keys_entries", tests, key_texts_make, key_texts_free);
+}
