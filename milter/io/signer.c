@@ -1,72 +1,47 @@
 #include "milter/io/signer.h"
 
+#include "milter/io/signer_check.h"
+#include "milter/io/signer_engine.h"
 #include "milter/io/signer_fields.h"
 #include "policy/text.h"
 
-#include <malloc.h>
-#include <opendkim/dkim.h>
-#include <openssl/crypto.h>
-#include <openssl/err.h>
+#include <openssl/evp.h>
 #include <stdlib.h>
 #include <string.h>
 
 enum {
-	RSA_LEAST_BITS = 1024, /* RFC 8301 §3.2 */
 	/* Room that the configured names may take: the rest of
 	 * SIGNER_NAME_OCTETS is for fields that occur more than once. */
 	CONFIGURED_NAME_OCTETS = 2048,
-	BODY_PIECE_BYTES = 65536,
-	MARGIN_COLUMNS = 75, /* libopendkim folds signatures here */
 };
 
 #define SIGNATURE_NAME "DKIM-Signature"
-#define SIGNATURE_START_COLUMNS (sizeof(SIGNATURE_NAME ": ") - 1)
-
-struct signer_library {
-	DKIM_LIB *lib;
-	const struct signing_rules *rules;
-};
 
 enum signer_state { IN_HEADER, IN_BODY, FINISHED, BROKEN };
 
 struct signer {
-	const struct signer_library *library;
-	const struct key_ring *ring;
+	const struct signer_engine *engine;
+	const struct signer_engine *other; /* NULL: nothing is checked */
+	struct signer_use uses[SIGNING_SIGNATURES];
+	const struct signer_fields *fields[SIGNING_SIGNATURES];
+	struct signer_job job; /* of these two */
+
 	enum signer_state state;
-	struct fault fault;               /* the first one; in BROKEN */
-	struct signer_fields fields;      /* in IN_HEADER */
-	DKIM **handles;                   /* one a key */
-	char **values;                    /* one a key; in FINISHED */
-	bool is_dropped[KEYS_PER_DOMAIN]; /* see signer_drop() */
+	struct fault fault;       /* the first one; in BROKEN */
+	const struct key *faulty; /* whose doing it is, or NULL */
+
+	/* Those with rules that cover the same share one. */
+	struct signer_fields sets[SIGNING_SIGNATURES];
+	size_t set_count;
+	size_t set_first[SIGNING_SIGNATURES]; /* the first use of each */
+
+	void *work;                 /* the engine's, in IN_BODY */
+	struct signer_check *check; /* NULL: none */
+	bool is_dropped[SIGNING_SIGNATURES];
 	bool has_body;
-	unsigned char last; /* octet of the body, if has_body */
-	size_t word_bytes;  /* of the body since a blank or line end */
+	unsigned char last[2]; /* octets of the body; last[1] is the last */
+	char *values[SIGNING_SIGNATURES]; /* in FINISHED */
 };
-
-/* libopendkim copies the private key and frees it as it is. */
-static void *
-allocate(void *closure, size_t bytes)
-{
-	(void)closure;
-	return malloc(bytes);
-}
-
-static void
-wipe_and_free(void *closure, void *memory)
-{
-	(void)closure;
-	if (memory == NULL)
-		return;
-	OPENSSL_cleanse(memory, malloc_usable_size(memory));
-	free(memory);
-}
-
-/* libopendkim takes pointers to what it doesn't change without const. */
-static unsigned char *
-octets(const void *data)
-{
-	return (unsigned char *)(uintptr_t)data;
-}
 
 static bool
 names_are_usable(
@@ -97,175 +72,106 @@ names_are_usable(
 	return true;
 }
 
-static bool
-library_set(DKIM_LIB *lib, dkim_opts_t option, void *value, size_t size_bytes)
+bool
+signer_check_rules(const struct signing_rules *rules, struct fault *fault)
 {
-	return dkim_options(lib, DKIM_OP_SETOPT, option, value, size_bytes)
-	    == DKIM_STAT_OK;
+	return names_are_usable(&rules->headers, "headers", fault)
+	    && names_are_usable(&rules->oversign, "oversign", fault);
 }
 
-/* What rules say of each signature is a setting of the library's handle.
- * SIGNHDRS stays unset, so that all fields that are fed are covered: its
- * regular expression has a buffer of 1024 octets and an assert behind it. */
 static bool
-library_configure(DKIM_LIB *lib, const struct signing_rules *rules)
+names_are_equal(const struct field_names *one, const struct field_names *other)
 {
-	const struct field_names *oversign = &rules->oversign;
-	unsigned flags = DKIM_LIBFLAGS_NONE;
-	unsigned least_bits = RSA_LEAST_BITS;
-	uint64_t expire_s = rules->expire_s;
-	const char **list;
-	bool is_set;
-
-	list = calloc(oversign->count + 1, sizeof(*list));
-	if (list == NULL)
+	if (one->count != other->count)
 		return false;
-	for (size_t i = 0; i < oversign->count; i++)
-		list[i] = oversign->names[i];
-	is_set = library_set(lib, DKIM_OPTS_FLAGS, &flags, sizeof(flags))
-	    && library_set(
-		lib, DKIM_OPTS_MINKEYBITS, &least_bits, sizeof(least_bits))
-	    && library_set(
-		lib, DKIM_OPTS_SIGNATURETTL, &expire_s, sizeof(expire_s))
-	    && library_set(lib, DKIM_OPTS_OVERSIGNHDRS, list, sizeof(list));
-	free(list);
-	return is_set;
+	if (one->names == other->names)
+		return true;
+	for (size_t i = 0; i < one->count; i++)
+		if (strcmp(one->names[i], other->names[i]) != 0)
+			return false;
+	return true;
 }
 
-struct signer_library *
-signer_library_open(const struct signing_rules *rules, struct fault *fault)
-{
-	struct signer_library *library;
-
-	if (!names_are_usable(&rules->headers, "headers", fault)
-	    || !names_are_usable(&rules->oversign, "oversign", fault))
-		return NULL;
-	library = calloc(1, sizeof(*library));
-	if (library == NULL) {
-		fault_memory(fault);
-		return NULL;
-	}
-	library->rules = rules;
-	library->lib = dkim_init(allocate, wipe_and_free);
-	if (library->lib == NULL || !library_configure(library->lib, rules)) {
-		fault_memory(fault);
-		signer_library_close(&library);
-	} else if (!dkim_libfeature(library->lib, DKIM_FEATURE_SHA256)) {
-		fault_set(fault, FAULT_PERMANENT,
-		    "libopendkim was built without SHA-256: install the "
-		    "distribution's libopendkim11");
-		signer_library_close(&library);
-	}
-	return library;
-}
-
-void
-signer_library_close(struct signer_library **library)
-{
-	if (*library == NULL)
-		return;
-	if ((*library)->lib != NULL)
-		dkim_close((*library)->lib);
-	free(*library);
-	*library = NULL;
-}
-
-/* The status of a call of libopendkim in words of ours. The key was tried
- * when it was read, so want of resources is want of memory. */
-static void
-fault_of_status(
-    struct fault *fault, const struct key *key, DKIM *handle, DKIM_STAT status)
-{
-	const char *words = handle != NULL ? dkim_geterror(handle) : NULL;
-
-	if (words == NULL)
-		words = dkim_getresultstr(status);
-	fault_set(fault,
-	    status == DKIM_STAT_NORESOURCE ? FAULT_MEMORY : FAULT_PERMANENT,
-	    "signing with %s/%s: libopendkim says: %s", key->domain,
-	    key->selector, words != NULL ? words : "nothing");
-}
-
-/* Is name, which becomes part of the signature, what libopendkim's rendering
- * of it can't be upset by? */
+/* Do they cover the same, in the same form? */
 static bool
-is_domain_name(const char *name)
+cover_the_same(
+    const struct signing_rules *one, const struct signing_rules *other)
 {
-	return name[0] != '\0'
-	    && name[strspn(name,
-		   "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
-		   "0123456789-_.")]
-	    == '\0';
+	return one == other
+	    || (one->header_canon == other->header_canon
+		&& names_are_equal(&one->headers, &other->headers)
+		&& names_are_equal(&one->oversign, &other->oversign));
 }
 
-static DKIM *
-handle_open(const struct signer_library *library, const struct key *key,
-    struct fault *fault)
+/* Which set of fields is a use's; a new one if need be. */
+static const struct signer_fields *
+set_of(struct signer *signer, size_t use)
 {
-	const struct signing_rules *rules = library->rules;
-	bool is_rsa = key->algorithm == KEY_RSA_SHA256;
-	DKIM_STAT status = DKIM_STAT_INVALID;
-	DKIM *handle = NULL;
+	const struct signing_rules *rules = signer->uses[use].rules;
+	size_t set;
 
-	if (!is_rsa && !dkim_libfeature(library->lib, DKIM_FEATURE_ED25519)) {
-		fault_set(fault, FAULT_PERMANENT,
-		    "%s/%s: this libopendkim can't sign with Ed25519: use an "
-		    "RSA key",
-		    key->domain, key->selector);
-		return NULL;
-	}
-	/* What isn't PEM is taken for DER, and "MII" for base64. */
-	if (is_domain_name(key->domain) && is_domain_name(key->selector)
-	    && strncmp(key->pem, "-----BEGIN ", 11) == 0)
-		handle = dkim_sign(library->lib, NULL, NULL, octets(key->pem),
-		    octets(key->selector), octets(key->domain),
-		    rules->header_canon == CANON_SIMPLE ? DKIM_CANON_SIMPLE
-							: DKIM_CANON_RELAXED,
-		    rules->body_canon == CANON_SIMPLE ? DKIM_CANON_SIMPLE
-						      : DKIM_CANON_RELAXED,
-		    is_rsa ? DKIM_SIGN_RSASHA256 : DKIM_SIGN_ED25519SHA256, -1,
-		    &status);
-	if (handle == NULL)
-		fault_of_status(fault, key, NULL, status);
-	else if (dkim_getdomain(handle) == NULL) {
-		/* It doesn't look whether its copies were made. */
-		fault_memory(fault);
-		dkim_free(handle);
-		handle = NULL;
-	}
-	return handle;
+	for (set = 0; set < signer->set_count; set++)
+		if (cover_the_same(
+			signer->uses[signer->set_first[set]].rules, rules))
+			return &signer->sets[set];
+	signer_fields_init(&signer->sets[set], rules->header_canon);
+	signer->set_first[set] = use;
+	signer->set_count++;
+	return &signer->sets[set];
 }
 
 struct signer *
-signer_begin(const struct signer_library *library, const struct key_ring *ring,
+signer_begin_with(const struct signer_order *order,
+    const struct signer_engine *engine, const struct signer_engine *other,
     struct fault *fault)
 {
-	struct signer *signer = calloc(1, sizeof(*signer));
+	struct signer *signer;
 
+	if (order->count > SIGNING_SIGNATURES) {
+		fault_set(fault, FAULT_PERMANENT,
+		    "%zu signatures are asked for, %d is the most",
+		    order->count, SIGNING_SIGNATURES);
+		return NULL;
+	}
+	signer = calloc(1, sizeof(*signer));
 	if (signer == NULL) {
 		fault_memory(fault);
 		return NULL;
 	}
-	signer->library = library;
-	signer->ring = ring;
-	signer->state = IN_HEADER;
-	signer_fields_init(&signer->fields);
-	signer->handles = calloc(ring->count + 1, sizeof(*signer->handles));
-	signer->values = calloc(ring->count + 1, sizeof(*signer->values));
-	if (signer->handles == NULL || signer->values == NULL) {
-		fault_memory(fault);
-		signer_end(&signer);
-		return NULL;
-	}
-	for (size_t i = 0; i < ring->count; i++) {
-		signer->handles[i] =
-		    handle_open(library, &ring->keys[i], fault);
-		if (signer->handles[i] == NULL) {
-			signer_end(&signer);
-			return NULL;
-		}
+	signer->engine = engine;
+	signer->other = other;
+	signer->job = (struct signer_job){
+		.uses = signer->uses,
+		.count = order->count,
+		.time_s = order->time_s,
+		.fields = signer->fields,
+	};
+	for (size_t i = 0; i < order->count; i++) {
+		signer->uses[i] = order->uses[i];
+		signer->fields[i] = set_of(signer, i);
 	}
 	return signer;
+}
+
+struct signer *
+signer_begin(const struct signer_order *order, struct fault *fault)
+{
+	const struct signer_engine *engine = &signer_postern;
+	const struct signer_engine *other = &signer_opendkim;
+
+	if (order->engine == SIGNING_OPENDKIM) {
+		engine = &signer_opendkim;
+		other = &signer_postern;
+	}
+	return signer_begin_with(
+	    order, engine, order->is_checked ? other : NULL, fault);
+}
+
+static void
+fields_free(struct signer *signer)
+{
+	for (size_t i = 0; i < signer->set_count; i++)
+		signer_fields_clear(&signer->sets[i]);
 }
 
 void
@@ -275,14 +181,11 @@ signer_end(struct signer **signer)
 
 	if (old == NULL)
 		return;
-	for (size_t i = 0; old->handles != NULL && i < old->ring->count; i++)
-		if (old->handles[i] != NULL)
-			dkim_free(old->handles[i]);
-	for (size_t i = 0; old->values != NULL && i < old->ring->count; i++)
+	old->engine->end(old->work);
+	signer_check_end(&old->check);
+	for (size_t i = 0; i < old->job.count; i++)
 		free(old->values[i]);
-	free(old->handles);
-	free(old->values);
-	signer_fields_clear(&old->fields);
+	fields_free(old);
 	free(old);
 	*signer = NULL;
 }
@@ -296,6 +199,15 @@ give_up(struct signer *signer, struct fault *fault)
 	if (fault != NULL)
 		*fault = signer->fault;
 	return false;
+}
+
+/* The same, after the engine said which use it was, if it was one. */
+static bool
+give_up_use(struct signer *signer, size_t faulty, struct fault *fault)
+{
+	if (faulty < signer->job.count)
+		signer->faulty = signer->uses[faulty].key;
+	return give_up(signer, fault);
 }
 
 /* Is the signer where this call belongs? */
@@ -323,10 +235,8 @@ bool
 signer_header(struct signer *signer, const char *name, const char *value,
     size_t value_length, struct fault *fault)
 {
-	const struct signing_rules *rules = signer->library->rules;
 	size_t length = strlen(name);
 	char bare[CONFIGURED_NAME_OCTETS];
-	bool is_oversigned;
 
 	if (!is_in(signer, IN_HEADER, fault))
 		return false;
@@ -338,129 +248,127 @@ signer_header(struct signer *signer, const char *name, const char *value,
 		return true;
 	memcpy(bare, name, length);
 	bare[length] = '\0';
-	/* A DKIM-Signature that it is fed libopendkim reads, and can fail on.
-	 */
-	if (text_equal_case(bare, SIGNATURE_NAME)
-	    || !signing_covers(rules, bare))
+	/* Nobody's signature covers another (RFC 6376 §5.4.1), and
+	 * libopendkim reads those that it is fed, and can fail on them. */
+	if (text_equal_case(bare, SIGNATURE_NAME))
 		return true;
-	/* Blanks before the colon count under simple canonicalization only. */
-	if (rules->header_canon == CANON_RELAXED)
-		name = bare;
-	else if (strchr(name + length, '\t') != NULL) {
-		fault_set(&signer->fault, FAULT_PERMANENT,
-		    "header field %s: libopendkim takes no tab before the "
-		    "colon, so it can't be signed",
-		    bare);
-		return give_up(signer, fault);
+	for (size_t i = 0; i < signer->set_count; i++) {
+		const struct signing_rules *rules =
+		    signer->uses[signer->set_first[i]].rules;
+
+		/* h= says that there are no more of the oversigned ones. */
+		if (signing_covers(rules, bare)
+		    && !signer_fields_add(&signer->sets[i], name, length,
+			is_listed(&rules->oversign, bare), value, value_length,
+			&signer->fault))
+			return give_up(signer, fault);
 	}
-	/* h= says that there are no more of the oversigned ones. */
-	is_oversigned = is_listed(&rules->oversign, bare);
-	return signer_fields_add(&signer->fields, name, length, is_oversigned,
-		   value, value_length, &signer->fault)
-	    || give_up(signer, fault);
+	return true;
 }
 
 static bool
-has_from(const struct signer_fields *fields)
+choose(struct signer *signer, struct fault *fault)
 {
-	for (size_t i = 0; i < fields->name_count; i++)
-		if (fields->names[i].length == 4
-		    && strncasecmp(fields->names[i].text, "From", 4) == 0)
-			return true;
-	return false;
+	for (size_t i = 0; i < signer->set_count; i++) {
+		if (!signer_fields_has_from(&signer->sets[i])) {
+			fault_set(fault, FAULT_PERMANENT,
+			    "the message has no From, so it can't be signed");
+			return false;
+		}
+		if (!signer_fields_choose(&signer->sets[i], fault))
+			return false;
+	}
+	return true;
 }
 
+/* Is each key of the kind that its signature will say? OpenSSL signs with any
+ * key by any algorithm that it can. */
 static bool
-feed_header(const struct signer *signer, size_t which, struct fault *fault)
+keys_fit(const struct signer *signer, size_t *faulty_out, struct fault *fault)
 {
-	const struct signer_fields *fields = &signer->fields;
-	DKIM *handle = signer->handles[which];
-	DKIM_STAT status = DKIM_STAT_OK;
+	for (size_t i = 0; i < signer->job.count; i++) {
+		const struct key *key = signer->uses[i].key;
+		bool is_rsa = key->algorithm == KEY_RSA_SHA256;
 
-	for (size_t i = 0; i < fields->count && status == DKIM_STAT_OK; i++)
-		if (fields->fields[i].is_chosen)
-			status =
-			    dkim_header(handle, octets(fields->fields[i].text),
-				fields->fields[i].length);
-	if (status == DKIM_STAT_OK)
-		status = dkim_eoh(handle);
-	if (status != DKIM_STAT_OK)
-		fault_of_status(
-		    fault, &signer->ring->keys[which], handle, status);
-	return status == DKIM_STAT_OK;
+		if (key->pkey != NULL
+		    && EVP_PKEY_is_a(key->pkey, is_rsa ? "RSA" : "ED25519")
+			== 1)
+			continue;
+		*faulty_out = i;
+		fault_set(fault, FAULT_PERMANENT,
+		    "signing with %s/%s: the private key is none of its "
+		    "algorithm, %s",
+		    key->domain, key->selector, is_rsa ? "RSA" : "Ed25519");
+		return false;
+	}
+	return true;
 }
 
 bool
 signer_end_of_header(struct signer *signer, struct fault *fault)
 {
+	size_t faulty = SIGNER_NO_USE;
+
 	if (!is_in(signer, IN_HEADER, fault))
 		return false;
-	if (!has_from(&signer->fields)) {
-		fault_set(&signer->fault, FAULT_PERMANENT,
-		    "the message has no From, so it can't be signed");
+	if (!choose(signer, &signer->fault))
 		return give_up(signer, fault);
-	}
-	if (!signer_fields_choose(&signer->fields, &signer->fault))
-		return give_up(signer, fault);
-	for (size_t i = 0; i < signer->ring->count; i++)
-		if (!feed_header(signer, i, &signer->fault))
-			return give_up(signer, fault);
-	signer_fields_clear(&signer->fields);
+	if (!keys_fit(signer, &faulty, &signer->fault))
+		return give_up_use(signer, faulty, fault);
+	signer->work =
+	    signer->engine->begin(&signer->job, &faulty, &signer->fault);
+	if (signer->work == NULL)
+		return give_up_use(signer, faulty, fault);
+	/* The check reads the fields again at the end. */
+	if (signer->other != NULL)
+		signer->check = signer_check_begin(
+		    signer->engine, signer->other, &signer->job);
+	else
+		fields_free(signer);
 	signer->state = IN_BODY;
 	return true;
 }
 
-/* Are all CRs and LFs of the body's next piece halves of line ends? Lone ones
- * are changed on the way by some MTAs, and libopendkim hashes them wrongly
- * where they stand at a blank line or between two pieces. */
+/* What a line end at data[at] is on the way to the verifier, in words, or
+ * NULL if it stays what it is. */
+static const char *
+line_end_changes(
+    const struct signer *signer, const unsigned char *data, size_t at)
+{
+	unsigned char before = at > 0 ? data[at - 1] : signer->last[1];
+	unsigned char second = at > 1 ? data[at - 2]
+	    : at == 1                 ? signer->last[1]
+				      : signer->last[0];
+
+	if (before != '\r')
+		return "the body has an LF that is no CRLF, which MTAs change, "
+		       "so it can't be signed";
+	if (second == '\r')
+		return "the body has a CR before a CRLF, which MTAs take away, "
+		       "so it can't be signed";
+	return NULL;
+}
+
+/* Do the line ends of the body's next piece reach the verifier as they are?
+ * MTAs make a CRLF of a lone LF, and Postfix takes away all CRs before a line
+ * end (seen in 3.7). Other lone CRs are octets like any other (RFC 6376
+ * §3.4). */
 static bool
-has_whole_line_ends(
-    const struct signer *signer, const unsigned char *data, size_t length)
+line_ends_last(const struct signer *signer, const unsigned char *data,
+    size_t length, struct fault *fault)
 {
 	const unsigned char *end = data + length;
-	const unsigned char *at;
 
-	if (signer->has_body && signer->last == '\r' && data[0] != '\n')
-		return false;
-	for (at = data; (at = memchr(at, '\r', (size_t)(end - at))) != NULL;
-	     at++)
-		if (at + 1 < end && at[1] != '\n')
-			return false;
-	for (at = data; (at = memchr(at, '\n', (size_t)(end - at))) != NULL;
-	     at++)
-		if (at > data ? at[-1] != '\r'
-			      : !signer->has_body || signer->last != '\r')
-			return false;
-	return true;
-}
+	for (const unsigned char *at = data;
+	     (at = memchr(at, '\n', (size_t)(end - at))) != NULL; at++) {
+		const char *words =
+		    line_end_changes(signer, data, (size_t)(at - data));
 
-/* How long the word is that the body's next piece ends in. */
-static size_t
-word_after(size_t word_bytes, const unsigned char *data, size_t length)
-{
-	for (size_t i = length; i > 0; i--)
-		if (data[i - 1] == ' ' || data[i - 1] == '\t'
-		    || data[i - 1] == '\n')
-			return length - i;
-	return word_bytes + length;
-}
-
-static bool
-feed_body(struct signer *signer, const unsigned char *data, size_t length,
-    struct fault *fault)
-{
-	for (size_t i = 0; i < signer->ring->count; i++) {
-		DKIM_STAT status =
-		    dkim_body(signer->handles[i], octets(data), length);
-
-		if (status != DKIM_STAT_OK) {
-			fault_of_status(fault, &signer->ring->keys[i],
-			    signer->handles[i], status);
+		if (words != NULL) {
+			fault_set(fault, FAULT_PERMANENT, "%s", words);
 			return false;
 		}
 	}
-	signer->has_body = true;
-	signer->last = data[length - 1];
 	return true;
 }
 
@@ -468,25 +376,14 @@ static bool
 take_piece(struct signer *signer, const unsigned char *data, size_t length,
     struct fault *fault)
 {
-	bool is_relaxed = signer->library->rules->body_canon == CANON_RELAXED;
-
-	if (!has_whole_line_ends(signer, data, length)) {
-		fault_set(fault, FAULT_PERMANENT,
-		    "the body has a CR or LF that is no CRLF, so it can't be "
-		    "signed");
+	if (!line_ends_last(signer, data, length, fault)
+	    || !signer->engine->body(signer->work, data, length, fault))
 		return false;
-	}
-	if (is_relaxed)
-		signer->word_bytes =
-		    word_after(signer->word_bytes, data, length);
-	if (signer->word_bytes > SIGNER_WORD_BYTES) {
-		fault_set(fault, FAULT_PERMANENT,
-		    "the body has a line of over %d octets without a blank, so "
-		    "it can't be signed",
-		    SIGNER_WORD_BYTES);
-		return false;
-	}
-	return feed_body(signer, data, length, fault);
+	signer_check_body(signer->check, data, length);
+	signer->has_body = true;
+	signer->last[0] = length > 1 ? data[length - 2] : signer->last[1];
+	signer->last[1] = data[length - 1];
+	return true;
 }
 
 bool
@@ -495,123 +392,14 @@ signer_body(struct signer *signer, const unsigned char *data, size_t length,
 {
 	if (!is_in(signer, IN_BODY, fault))
 		return false;
-	while (length > 0) {
-		size_t piece =
-		    length < BODY_PIECE_BYTES ? length : BODY_PIECE_BYTES;
-
-		if (!take_piece(signer, data, piece, &signer->fault))
-			return give_up(signer, fault);
-		data += piece;
-		length -= piece;
-	}
-	return true;
-}
-
-/* Where "b=" stood when the signature was computed. For Ed25519 libopendkim
- * hashes a field whose empty "b=" went onto the line, and renders one whose
- * full "b=" didn't: under simple canonicalization the fold before it makes
- * the signature bad. Returns the length of the text that was folded so, or 0
- * if "b=" began a line then too. */
-static size_t
-length_before_fold(const char *value, size_t length)
-{
-	static const char fold[] = "\r\n\tb=";
-	const size_t fold_length = sizeof(fold) - 1;
-	size_t at = length < fold_length ? 0 : length - fold_length;
-	size_t start;
-	size_t columns;
-
-	while (at > 0 && memcmp(value + at, fold, fold_length) != 0)
-		at--;
-	if (at == 0)
-		return 0;
-	for (start = at; start > 0 && value[start - 1] != '\n'; start--)
-		;
-	/* Its own count: a tab is eight columns. */
-	columns =
-	    start == 0 ? SIGNATURE_START_COLUMNS + at : at - start - 1 + 8;
-	return columns + strlen("b=") <= MARGIN_COLUMNS ? at : 0;
-}
-
-/* A value as the milter protocol wants it: leading space, folds LF. */
-static char *
-value_render(const char *value, size_t length, size_t unfold_at)
-{
-	/* The leading space, one more fold, the NUL. */
-	char *text = malloc(length + 8);
-	char *to = text;
-
-	if (text == NULL)
-		return NULL;
-	*to++ = ' ';
-	for (size_t i = 0; i < length; i++) {
-		if (unfold_at > 0 && i == unfold_at) {
-			/* What is in b= isn't hashed: fold there. */
-			memcpy(to, " b=\n\t", 5);
-			to += 5;
-			i += strlen("\r\n\tb=") - 1;
-		} else if (value[i] != '\r')
-			*to++ = value[i];
-	}
-	*to = '\0';
-	return text;
-}
-
-/* Has libopendkim (2.11.0~beta2) freed the RSA key of a handle whose signature
- * failed, and would free it again with the handle? It does where RSA_sign(3)
- * fails or its room can't be had: only for want of memory, as the key was tried
- * before. To lose the handle once is better. */
-static bool
-is_freed_already(const struct key *key, DKIM *handle, DKIM_STAT status)
-{
-	const char *words = dkim_geterror(handle);
-
-	if (key->algorithm != KEY_RSA_SHA256 || words == NULL)
-		return false;
-	return (status == DKIM_STAT_INTERNAL
-		   && strstr(words, "generation failed") != NULL)
-	    || (status == DKIM_STAT_NORESOURCE
-		&& strstr(words, "unable to allocate") != NULL);
-}
-
-static bool
-compute(struct signer *signer, size_t which, struct fault *fault)
-{
-	const struct key *key = &signer->ring->keys[which];
-	DKIM *handle = signer->handles[which];
-	unsigned char *value = NULL;
-	size_t unfold_at = 0;
-	size_t length = 0;
-	DKIM_STAT status;
-
-	status = dkim_eom(handle, NULL);
-	if (status != DKIM_STAT_OK && is_freed_already(key, handle, status))
-		signer->handles[which] = NULL;
-	if (status == DKIM_STAT_OK)
-		status = dkim_getsighdr_d(
-		    handle, SIGNATURE_START_COLUMNS, &value, &length);
-	/* Whatever OpenSSL left is nobody's: the next callback of this
-	 * connection may run on another thread. */
-	ERR_clear_error();
-	if (status != DKIM_STAT_OK) {
-		fault_of_status(fault, key, handle, status);
-		return false;
-	}
-	length = strnlen((const char *)value, length);
-	if (key->algorithm == KEY_ED25519_SHA256
-	    && signer->library->rules->header_canon == CANON_SIMPLE)
-		unfold_at = length_before_fold((const char *)value, length);
-	signer->values[which] =
-	    value_render((const char *)value, length, unfold_at);
-	if (signer->values[which] == NULL)
-		fault_memory(fault);
-	return signer->values[which] != NULL;
+	return length == 0 || take_piece(signer, data, length, &signer->fault)
+	    || give_up(signer, fault);
 }
 
 void
 signer_drop(struct signer *signer, size_t which)
 {
-	if (which < KEYS_PER_DOMAIN)
+	if (which < signer->job.count)
 		signer->is_dropped[which] = true;
 }
 
@@ -620,20 +408,34 @@ signer_finish(struct signer *signer, const char *const **values_out,
     size_t *count_out, struct fault *fault)
 {
 	static const unsigned char line_end[] = "\r\n";
+	size_t faulty = SIGNER_NO_USE;
 
 	*values_out = NULL;
 	*count_out = 0;
 	if (!is_in(signer, IN_BODY, fault))
 		return false;
-	if (signer->has_body && signer->last != '\n'
+	if (signer->has_body && signer->last[1] != '\n'
 	    && !take_piece(signer, line_end, 2, &signer->fault))
 		return give_up(signer, fault);
-	for (size_t i = 0; i < signer->ring->count; i++)
-		if (!signer->is_dropped[i]
-		    && !compute(signer, i, &signer->fault))
-			return give_up(signer, fault);
+	if (!signer->engine->finish(signer->work, signer->is_dropped,
+		signer->values, &faulty, &signer->fault))
+		return give_up_use(signer, faulty, fault);
+	signer_check_finish(signer->check, signer->is_dropped, signer->values);
 	signer->state = FINISHED;
 	*values_out = (const char *const *)signer->values;
-	*count_out = signer->ring->count;
+	*count_out = signer->job.count;
 	return true;
+}
+
+const struct key *
+signer_faulty_key(const struct signer *signer)
+{
+	return signer->faulty;
+}
+
+const char *
+signer_difference(const struct signer *signer)
+{
+	return signer->check != NULL ? signer_check_difference(signer->check)
+				     : NULL;
 }

@@ -10,10 +10,10 @@
 enum { WORDS_NAME_OCTETS = 60 };
 
 void
-signer_fields_init(struct signer_fields *fields)
+signer_fields_init(struct signer_fields *fields, enum canonicalization canon)
 {
 	/* A text can double, each LF becoming CRLF. */
-	*fields = (struct signer_fields){ 0 };
+	*fields = (struct signer_fields){ .canon = canon };
 	arena_init(&fields->arena, 4 * (size_t)SIGNER_HEADER_BYTES);
 }
 
@@ -23,7 +23,7 @@ signer_fields_clear(struct signer_fields *fields)
 	free(fields->fields);
 	free(fields->names);
 	arena_clear(&fields->arena);
-	signer_fields_init(fields);
+	signer_fields_init(fields, fields->canon);
 }
 
 bool
@@ -48,11 +48,15 @@ refuse(
 	return false;
 }
 
-/* What keeps value from being hashed alike by everybody, or NULL.
- * *folds_out: how many LFs have no CR before them. libopendkim takes VT and
- * FF for blanks under relaxed canonicalization, RFC 6376 §3.4.2 doesn't. */
+/* What keeps value from being hashed alike by everybody, or NULL. *folds_out:
+ * how many LFs have no CR before them. Seen under relaxed canonicalization:
+ * VT and FF are blanks anywhere to libopendkim 2.11.0~beta2, at both ends to
+ * dkimpy 1.1.4, in front to Mail::DKIM 1.20230212, and nowhere to RFC 6376
+ * §3.4.2; other control characters are text to all. A NUL ends a value for
+ * libopendkim and in the milter protocol; a lone CR becomes a line end or a
+ * blank in some MTAs, and is a blank to the same three. */
 static const char *
-unsignable(const char *value, size_t length, size_t *folds_out)
+unsignable(const char *value, size_t length, bool is_relaxed, size_t *folds_out)
 {
 	*folds_out = 0;
 	for (size_t i = 0; i < length; i++) {
@@ -63,8 +67,10 @@ unsignable(const char *value, size_t length, size_t *folds_out)
 			return "it has a NUL, so it can't be signed";
 		case '\v':
 		case '\f':
-			return "it has a vertical tab or form feed, so it "
-			       "can't be signed";
+			if (is_relaxed)
+				return "it has a vertical tab or form feed, so "
+				       "it can't be signed";
+			break;
 		case '\r':
 			if (next != '\n')
 				return "it has a lone CR, so it can't be "
@@ -91,6 +97,7 @@ name_find(struct signer_fields *fields, const char *name, size_t length,
 {
 	struct signer_name *names = fields->names;
 	size_t room = fields->name_room;
+	const char *text;
 
 	for (size_t i = 0; i < fields->name_count; i++) {
 		if (names[i].length == length
@@ -107,8 +114,12 @@ name_find(struct signer_fields *fields, const char *name, size_t length,
 		fields->names = names;
 		fields->name_room = room;
 	}
+	text = arena_copy(&fields->arena, name, length);
+	if (text == NULL)
+		return false;
 	*index_out = fields->name_count++;
-	names[*index_out] = (struct signer_name){ .length = length };
+	names[*index_out] =
+	    (struct signer_name){ .text = text, .length = length };
 	return true;
 }
 
@@ -149,13 +160,39 @@ copy_folded(char *to, const char *value, size_t length)
 	return written;
 }
 
+static bool
+is_from(const char *name, size_t length)
+{
+	return length == 4 && strncasecmp(name, "From", 4) == 0;
+}
+
+/* Keep a copy of a value that is good. */
+static bool
+field_keep(struct signer_fields *fields, size_t index, const char *name,
+    size_t name_length, const char *value, size_t value_length, size_t folds)
+{
+	struct signer_field *field =
+	    field_new(fields, name_length + 1 + value_length + folds);
+
+	if (field == NULL)
+		return false;
+	field->name = index;
+	memcpy(field->text, name, name_length);
+	field->text[name_length] = ':';
+	field->length = name_length + 1
+	    + copy_folded(field->text + name_length + 1, value, value_length);
+	fields->octets += name_length + value_length;
+	return true;
+}
+
 bool
 signer_fields_add(struct signer_fields *fields, const char *name,
     size_t name_length, bool is_oversigned, const char *value,
     size_t value_length, struct fault *fault)
 {
-	size_t whole_name = strlen(name);
-	struct signer_field *field;
+	bool is_relaxed = fields->canon == CANON_RELAXED;
+	/* Blanks before the colon go under relaxed canonicalization. */
+	size_t kept_length = is_relaxed ? name_length : strlen(name);
 	const char *why;
 	size_t folds;
 	size_t index;
@@ -164,33 +201,37 @@ signer_fields_add(struct signer_fields *fields, const char *name,
 		return refuse(fault, name, name_length,
 		    "too many covered fields, so none is signed");
 	if (value_length > SIGNER_HEADER_BYTES
-	    || whole_name > SIGNER_HEADER_BYTES
-	    || fields->octets + whole_name + value_length > SIGNER_HEADER_BYTES)
+	    || kept_length > SIGNER_HEADER_BYTES
+	    || fields->octets + kept_length + value_length
+		> SIGNER_HEADER_BYTES)
 		return refuse(fault, name, name_length,
 		    "the header is too large to be signed");
-	why = unsignable(value, value_length, &folds);
-	if (why != NULL)
+	why = unsignable(value, value_length, is_relaxed, &folds);
+	if (why != NULL && (is_oversigned || is_from(name, name_length)))
 		return refuse(fault, name, name_length, why);
-
 	if (!name_find(fields, name, name_length, &index)) {
 		fault_memory(fault);
 		return false;
 	}
-	field = field_new(fields, whole_name + 1 + value_length + folds);
-	if (field == NULL) {
-		fault_memory(fault);
-		return false;
-	}
-	field->name = index;
-	memcpy(field->text, name, whole_name);
-	field->text[whole_name] = ':';
-	field->length = whole_name + 1
-	    + copy_folded(field->text + whole_name + 1, value, value_length);
-	if (fields->names[index].text == NULL)
-		fields->names[index].text = field->text;
 	fields->names[index].is_oversigned = is_oversigned;
-	fields->octets += whole_name + value_length;
-	return true;
+	if (why != NULL)
+		fields->names[index].is_left_out = true;
+	if (fields->names[index].is_left_out)
+		return true;
+	if (field_keep(
+		fields, index, name, kept_length, value, value_length, folds))
+		return true;
+	fault_memory(fault);
+	return false;
+}
+
+bool
+signer_fields_has_from(const struct signer_fields *fields)
+{
+	for (size_t i = 0; i < fields->name_count; i++)
+		if (is_from(fields->names[i].text, fields->names[i].length))
+			return true;
+	return false;
 }
 
 /* Choose what may not be missing: oversigned fields, because h= says that
@@ -205,7 +246,8 @@ choose_needed(struct signer_fields *fields)
 		struct signer_field *field = &fields->fields[i];
 		struct signer_name *name = &fields->names[field->name];
 
-		if (name->has_chosen && !name->is_oversigned)
+		if (name->is_left_out
+		    || (name->has_chosen && !name->is_oversigned))
 			continue;
 		name->has_chosen = true;
 		field->is_chosen = true;
@@ -229,7 +271,7 @@ signer_fields_choose(struct signer_fields *fields, struct fault *fault)
 		struct signer_field *field = &fields->fields[i];
 		struct signer_name *name = &fields->names[field->name];
 
-		if (field->is_chosen || name->is_closed)
+		if (field->is_chosen || name->is_closed || name->is_left_out)
 			continue;
 		if (used + name->length + 1 > SIGNER_NAME_OCTETS) {
 			/* None above this one may be signed without it. */

@@ -1,6 +1,6 @@
 #!/usr/bin/python3
-"""Every kind of message is signed, and every signature is verified by
-implementations that aren't libopendkim.
+"""Every kind of message is signed, by our own engine and by libopendkim, which
+must agree, and every signature is verified by others that are neither.
 
 RSA: python3-dkim and Mail::DKIM. Ed25519: python3-dkim, and the reading of RFC
 6376 in this file with libsodium, because Mail::DKIM knows no Ed25519 as of
@@ -203,8 +203,10 @@ class Signatures(unittest.TestCase):
             check=True, stdout=subprocess.PIPE).stdout
 
     def run_tool(self, data, *options):
+        """libopendkim makes each signature too, and they are compared."""
         return subprocess.run(
-            [self.tool, "--keys", self.keys, "--domain", DOMAIN, *options],
+            [self.tool, "--keys", self.keys, "--domain", DOMAIN, "--check",
+             *options],
             input=data, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
             check=False, timeout=120)
 
@@ -317,6 +319,17 @@ class Signatures(unittest.TestCase):
         self.assertNotIn("pass", [r[1] for r in results],
                          "Mail::DKIM has learnt Ed25519: let it verify")
 
+    def test_other_engine(self):
+        """libopendkim's are the same octets."""
+        for canon in CANONS:
+            for name, data in corpus():
+                options = ("--canon", canon, "--time", "1000000000",
+                           "--oversign", "From")
+                self.assertEqual(
+                    self.sign(data, *options),
+                    self.sign(data, *options, "--engine", "opendkim"),
+                    "%s, %s" % (name, canon))
+
     def test_blank_before_the_colon(self):
         """RFC 5322 §4.5. python3-dkim takes no such field."""
         problems = []
@@ -327,9 +340,9 @@ class Signatures(unittest.TestCase):
                 options = ("--canon", canon, "--oversign", "Cc")
                 name = "%s %r" % (canon, blank)
                 if b"\t" in blank and canon.startswith("simple"):
-                    done = self.run_tool(data, *options)
+                    done = self.run_tool(
+                        data, *options, "--engine", "opendkim")
                     self.assertIn(b"no tab", done.stderr, name)
-                    continue
                 signed = self.sign(data, *options)
                 self.assertIn((b"cc", True), Reading(signed, 0).covered)
                 problems += self.check(name, signed, python_dkim=False)
@@ -445,27 +458,70 @@ class Signatures(unittest.TestCase):
         cases = [
             ("no From", b"To: x\r\n\r\nHi\r\n", b"no From"),
             ("nothing", b"", b"no From"),
-            ("NUL in a covered field",
-             message(b"Hi\r\n", b"Cc: a\0b\r\n"), b"NUL"),
-            ("lone CR in a covered field",
-             message(b"Hi\r\n", b"Cc: a\rb\r\n"), b"lone CR"),
-            ("lone LF in a covered field",
+            ("NUL in From",
+             message(b"Hi\r\n", b"From: a\0b\r\n"), b"NUL"),
+            ("lone CR in From",
+             message(b"Hi\r\n", b"From: a\rb\r\n"), b"lone CR"),
+            ("lone LF in an oversigned field",
              message(b"Hi\r\n", b"Cc: a\nBcc: b\r\n"), b"no fold"),
-            ("form feed in a covered field",
+            ("form feed in an oversigned field",
              message(b"Hi\r\n", b"Cc: a\fb\r\n"), b"form feed"),
-            ("lone CR in the body", message(b"a\rb\r\n"), b"no CRLF"),
             ("lone LF in the body", message(b"a\nb\r\n"), b"no CRLF"),
             ("LF at the top of the body", message(b"\nb\r\n"), b"no CRLF"),
-            ("CR at the body's end", message(b"ab\r"), b"no CRLF"),
-            ("CR CR LF", message(b"\r\n\r\r\n"), b"no CRLF"),
+            ("CR at the body's end", message(b"ab\r"), b"before a CRLF"),
+            ("CR CR LF", message(b"\r\n\r\r\n"), b"before a CRLF"),
         ]
         for name, data, words in cases:
             for piece in ("0", "1", "2"):
                 with self.subTest(name=name, piece=piece):
-                    done = self.run_tool(data, "--piece", piece)
+                    done = self.run_tool(data, "--piece", piece,
+                                         "--oversign", "From,Cc")
                     self.assertEqual(1, done.returncode)
                     self.assertEqual(b"", done.stdout)
                     self.assertIn(words, done.stderr)
+
+    def test_left_out(self):
+        """A field that verifiers read differently isn't covered, nor are
+        others of its name; the message is signed."""
+        problems = []
+        signed_by_name = {}
+        for octets in (b"\0", b"\r", b"\v", b"\f"):
+            for canon in CANONS:
+                name = "%r %s" % (octets, canon)
+                signed = self.sign(
+                    message(b"Hi\r\n", b"Cc: good\r\nCc: a%sb\r\n"
+                            b"Reply-To: %s\r\n" % (octets, octets)),
+                    "--canon", canon, "--oversign", "From")
+                covered = [one for one, _ in Reading(signed, 0).covered]
+                is_read_alike = (canon.startswith("simple")
+                                 and octets in (b"\v", b"\f"))
+                self.assertEqual(is_read_alike, b"cc" in covered, name)
+                self.assertEqual(is_read_alike, b"reply-to" in covered, name)
+                self.assertIn(b"subject", covered)
+                problems += self.check(name, signed)
+                signed_by_name[name] = signed
+        problems += self.check_mail_dkim(signed_by_name)
+        self.assertEqual([], problems)
+
+    def test_lone_cr_in_the_body(self):
+        """An octet like any other (RFC 6376 §3.4); libopendkim can't."""
+        problems = []
+        signed_by_name = {}
+        for canon in CANONS:
+            for body in (b"a\rb\r\n", b"\ra\r\n", b"a \r b\r\n",
+                         b"a\r\rb\r\n", b"x\r\n\r \t\rb\r\n",
+                         b"x\r\n\r\n\ry\r\n\r\n", b"a\rb"):
+                name = "%r %s" % (body, canon)
+                signed = self.sign(message(body), "--canon", canon,
+                                   "--piece", "1")
+                problems += self.check(name, signed)
+                signed_by_name[name] = signed
+                done = self.run_tool(message(body), "--canon", canon,
+                                     "--engine", "opendkim")
+                self.assertEqual(1, done.returncode)
+                self.assertIn(b"hashes wrongly", done.stderr)
+        problems += self.check_mail_dkim(signed_by_name)
+        self.assertEqual([], problems)
 
     def test_not_covered_so_not_refused(self):
         data = message(
@@ -478,11 +534,13 @@ class Signatures(unittest.TestCase):
         self.assertIsNone(Reading(signed, 0).problem(self.ed25519))
 
     def test_long_word(self):
-        """libopendkim would keep it in memory, so there is a bound."""
+        """libopendkim would keep it in memory, so there it has a bound."""
         data = message(b"w" * (5 * 1024 * 1024) + b"\r\n")
-        done = self.run_tool(data, "--canon", "relaxed/relaxed")
+        options = ("--canon", "relaxed/relaxed")
+        done = self.run_tool(data, *options, "--engine", "opendkim")
         self.assertEqual(1, done.returncode)
         self.assertIn(b"without a blank", done.stderr)
+        self.assertEqual([], self.check("relaxed", self.sign(data, *options)))
         self.assertEqual([], self.check("simple", self.sign(data)))
 
 

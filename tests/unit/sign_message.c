@@ -2,7 +2,8 @@
  * write it to standard output with its DKIM-Signature fields on top; for tests
  * that let other implementations verify it. The message has CRLF line ends and
  * is taken apart as an MTA does it. Exit status 1, with words on standard
- * error, if it can't be signed. */
+ * error, if it can't be signed; 3 if --check finds a difference. */
+#include "milter/io/clock.h"
 #include "milter/io/keys.h"
 #include "milter/io/signer.h"
 #include "policy/text.h"
@@ -12,13 +13,16 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { NAMES = 1024, RING_KEYS = 8 };
+enum { NAMES = 1024 };
 
 struct job {
 	const char *keys;
 	const char *domain;
 	const char *selector; /* NULL: all */
 	struct signing_rules rules;
+	enum signing_engine engine;
+	bool is_checked;
+	uint64_t time_s;
 	size_t piece_bytes; /* of the body in one call; 0: all */
 	size_t cut;         /* the body's first call has that many; 0: none */
 	const char *headers[NAMES];
@@ -179,28 +183,45 @@ write_signed(
 	fwrite(message->data, 1, message->length, stdout);
 }
 
+/* What the self check found ends the program. */
+static void
+tell_difference(const struct signer *signer)
+{
+	const char *words = signer_difference(signer);
+
+	if (words == NULL)
+		return;
+	fprintf(stderr, "sign_message: %s\n", words);
+	exit(3);
+}
+
 static bool
-sign(const struct job *job, const struct key_ring *ring,
+sign(const struct job *job, const struct signer_use *uses, size_t use_count,
     const struct message *message, struct fault *fault)
 {
-	struct signer_library *library =
-	    signer_library_open(&job->rules, fault);
+	const struct signer_order order = {
+		.engine = job->engine,
+		.uses = uses,
+		.count = use_count,
+		.time_s = job->time_s,
+		.is_checked = job->is_checked,
+	};
 	struct signer *signer = NULL;
 	const char *const *values;
 	bool is_signed = false;
 	size_t body;
 	size_t count;
 
-	if (library != NULL)
-		signer = signer_begin(library, ring, fault);
+	if (signer_check_rules(&job->rules, fault))
+		signer = signer_begin(&order, fault);
 	if (signer != NULL && sign_header(signer, message, &body, fault)
 	    && sign_body(signer, job, message, body, fault)
 	    && signer_finish(signer, &values, &count, fault)) {
+		tell_difference(signer);
 		write_signed(message, values, count);
 		is_signed = true;
 	}
 	signer_end(&signer);
-	signer_library_close(&library);
 	return is_signed;
 }
 
@@ -238,6 +259,16 @@ read_canon(struct signing_rules *rules, const char *text)
 	rules->body_canon = slash[1] == 's' ? CANON_SIMPLE : CANON_RELAXED;
 }
 
+static enum signing_engine
+read_engine(const char *name)
+{
+	if (strcmp(name, "opendkim") == 0)
+		return SIGNING_OPENDKIM;
+	if (strcmp(name, "postern") != 0)
+		fail("--engine postern or opendkim");
+	return SIGNING_POSTERN;
+}
+
 static void
 read_options(struct job *job, int argc, char **argv)
 {
@@ -251,6 +282,9 @@ read_options(struct job *job, int argc, char **argv)
 		{ "expire", required_argument, NULL, 'x' },
 		{ "piece", required_argument, NULL, 'p' },
 		{ "cut", required_argument, NULL, 'u' },
+		{ "engine", required_argument, NULL, 'e' },
+		{ "time", required_argument, NULL, 't' },
+		{ "check", no_argument, NULL, 'y' },
 		{ NULL, 0, NULL, 0 },
 	};
 	int option;
@@ -284,6 +318,15 @@ read_options(struct job *job, int argc, char **argv)
 		case 'u':
 			job->cut = read_number(optarg);
 			break;
+		case 'e':
+			job->engine = read_engine(optarg);
+			break;
+		case 't':
+			job->time_s = read_number(optarg);
+			break;
+		case 'y':
+			job->is_checked = true;
+			break;
 		default:
 			exit(2);
 		}
@@ -291,42 +334,46 @@ read_options(struct job *job, int argc, char **argv)
 		fail("--keys DIRECTORY --domain DOMAIN");
 }
 
-/* The keys of ring that are asked for, in chosen. */
-static struct key_ring
-choose(const struct key_ring *ring, const char *selector, struct key *chosen)
+/* The keys of ring that are asked for. Returns how many. */
+static size_t
+choose(const struct job *job, const struct key_ring *ring,
+    struct signer_use uses[SIGNING_SIGNATURES])
 {
-	struct key_ring result = { chosen, 0 };
+	size_t count = 0;
 
-	for (size_t i = 0; i < ring->count && result.count < RING_KEYS; i++)
-		if (selector == NULL
-		    || strcmp(ring->keys[i].selector, selector) == 0)
-			chosen[result.count++] = ring->keys[i];
-	return result;
+	for (size_t i = 0; i < ring->count && count < SIGNING_SIGNATURES; i++)
+		if (job->selector == NULL
+		    || strcmp(ring->keys[i].selector, job->selector) == 0)
+			uses[count++] =
+			    (struct signer_use){ &ring->keys[i], &job->rules };
+	return count;
 }
 
 int
 main(int argc, char **argv)
 {
 	struct job job = { .rules = { .header_canon = CANON_RELAXED,
-			       .headers = signing_default_headers() } };
+			       .headers = signing_default_headers() },
+		.time_s = clock_unix_s() };
 	struct message message = { NULL, 0 };
-	struct keys *keys = keys_open(16);
+	struct key_places places = { .key_table = "", .signing_table = "" };
+	struct keys *keys = keys_open(16, NULL);
 	const struct key_ring *ring = NULL;
-	struct key chosen[RING_KEYS];
+	struct signer_use uses[SIGNING_SIGNATURES];
 	struct fault fault = { 0 };
 	bool is_signed = false;
 
 	read_options(&job, argc, argv);
+	places.directory = job.keys;
 	if (keys == NULL)
 		fail("out of memory");
-	if (keys_find(keys, job.keys, job.domain, &ring, &fault)
-	    && ring == NULL)
+	if (keys_find(keys, &places, job.domain, &ring, &fault) && ring == NULL)
 		fault_set(&fault, FAULT_PERMANENT, "no key");
 	if (ring != NULL) {
-		struct key_ring used = choose(ring, job.selector, chosen);
+		size_t count = choose(&job, ring, uses);
 
 		message = read_message(stdin);
-		is_signed = sign(&job, &used, &message, &fault);
+		is_signed = sign(&job, uses, count, &message, &fault);
 	}
 	if (!is_signed)
 		fprintf(stderr, "sign_message: %s\n", fault.words);

@@ -347,18 +347,19 @@ verify_sign_ours(enum which_key key, const char *domain,
 		.selector = key == SIGNER_ED25519 ? "ed" : "rsa",
 		.algorithm =
 		    key == SIGNER_ED25519 ? KEY_ED25519_SHA256 : KEY_RSA_SHA256,
-		.pem = materials[key].pem,
+		.pkey = pkeys[key],
 		.public_b64 = materials[key].public_b64 };
-	const struct key_ring ring = { &own, 1 };
+	const struct signer_use use = { &own, rules };
+	const struct signer_order order = { .engine = SIGNING_POSTERN,
+		.uses = &use,
+		.count = 1,
+		.time_s = clock_unix_s() };
 	struct fault fault = { 0 };
-	struct signer_library *signers = signer_library_open(rules, &fault);
-	struct signer *signer = NULL;
+	struct signer *signer = signer_begin(&order, &fault);
 	const char *const *values = NULL;
 	size_t count = 0;
 	char *value;
 
-	if (signers != NULL)
-		signer = signer_begin(signers, &ring, &fault);
 	for (size_t i = 0; signer != NULL && i < COUNT(message->fields)
 	     && message->fields[i].name != NULL;
 	     i++)
@@ -375,7 +376,6 @@ verify_sign_ours(enum which_key key, const char *domain,
 	value = strdup(values[0]);
 	assert_non_null(value);
 	signer_end(&signer);
-	signer_library_close(&signers);
 	return value;
 }
 

@@ -5,7 +5,7 @@
 #ifndef TESTS_UNIT_VERIFY_FIXTURE_H
 #define TESTS_UNIT_VERIFY_FIXTURE_H
 
-#include "milter/io/keys_file.h"
+#include "milter/io/keys_material.h"
 #include "milter/io/verify.h"
 #include "policy/signing.h"
 
