@@ -1,7 +1,7 @@
 #include "milter/authorize.h"
 
+#include "milter/choosing.h"
 #include "policy/sender.h"
-#include "policy/signing.h"
 
 #include <string.h>
 
@@ -33,18 +33,20 @@ static bool
 has_key(struct session *session, const char *domain)
 {
 	const char *candidates[SIGNING_CANDIDATES];
-	const struct class_conf *class = session->message.class;
-	size_t count = signing_candidates(domain, candidates);
+	const struct sign_conf *sign = &session->message.class->sign_conf;
+	size_t count = choosing_candidates(
+	    session->services->suffixes, domain, candidates);
 
 	for (size_t i = 0; i < count; i++)
-		if (keys_has(session->services->keys, class->sign_conf.keys,
-			candidates[i]))
+		if (keys_has(
+			session->services->keys, &sign->places, candidates[i]))
 			return true;
 	return false;
 }
 
-bool
-authorize_evidence(struct session *session, const struct mailbox *mailbox,
+/* All but has_key, which may have to be asked for. */
+static bool
+find_logins(struct session *session, const struct mailbox *mailbox,
     struct sender_evidence *evidence_out)
 {
 	struct message *message = &session->message;
@@ -56,24 +58,72 @@ authorize_evidence(struct session *session, const struct mailbox *mailbox,
 		&senders->rules, mailbox, &message->arena, &question))
 		return false;
 	evidence_out->logins = look_up(session, &question);
-	evidence_out->has_key =
-	    !mailbox->is_literal && has_key(session, mailbox->domain);
 	return true;
 }
 
 static bool
+is_own(void *context, const char *key_domain)
+{
+	const struct mailbox *mailbox = context;
+
+	return strcmp(key_domain, mailbox->domain) == 0;
+}
+
+/* Has the SigningTable a key of the address's own domain? Entries for any
+ * domain ("%") count for the addresses alone that it lists. A key at fault is
+ * there. */
+static bool
+has_table_key(struct session *session, const struct mailbox *mailbox)
+{
+	struct keys *keys = session->services->keys;
+	const struct sign_conf *sign = &session->message.class->sign_conf;
+	const struct key_ring *rings[KEYS_MATCHES];
+	struct mailbox own = *mailbox;
+	size_t count;
+
+	if (*sign->places.signing_table == '\0')
+		return false;
+	if (!keys_match(keys, &sign->places, mailbox->local, mailbox->domain,
+		is_own, &own, rings, &count, NULL))
+		return true;
+	for (size_t i = 0; i < count; i++)
+		keys_release(keys, &rings[i]);
+	return count > 0;
+}
+
+static bool
+has_key_of(struct session *session, const struct mailbox *mailbox)
+{
+	return !mailbox->is_literal
+	    && (has_key(session, mailbox->domain)
+		|| has_table_key(session, mailbox));
+}
+
+bool
+authorize_evidence(struct session *session, const struct mailbox *mailbox,
+    struct sender_evidence *evidence_out)
+{
+	if (!find_logins(session, mailbox, evidence_out))
+		return false;
+	evidence_out->has_key = has_key_of(session, mailbox);
+	return true;
+}
+
+/* From may hold many addresses, and a key map is a server: keys are asked for
+ * only where ownership rests on them. */
+static bool
 judge_address(struct session *session, const struct mailbox *mailbox,
-    bool *is_owned_out, bool *is_ours_out)
+    struct sender_evidence *evidence_out, bool *is_owned_out)
 {
 	struct message *message = &session->message;
-	struct sender_evidence evidence;
+	const struct sender_rules *rules = &message->class->senders.rules;
 
-	if (!authorize_evidence(session, mailbox, &evidence))
+	if (!find_logins(session, mailbox, evidence_out))
 		return false;
-	*is_owned_out = sender_owns(&message->class->senders.rules,
-	    &message->account, mailbox, &evidence);
-	*is_ours_out =
-	    *is_owned_out || evidence.logins != NULL || evidence.has_key;
+	if (rules->owners == OWNERS_ALL)
+		evidence_out->has_key = has_key_of(session, mailbox);
+	*is_owned_out =
+	    sender_owns(rules, &message->account, mailbox, evidence_out);
 	return true;
 }
 
@@ -84,13 +134,17 @@ judge_envelope(struct session *session, bool *is_owned_out)
 {
 	struct message *message = &session->message;
 	struct message_facts *facts = &message->facts;
+	struct sender_evidence evidence;
 
 	*is_owned_out = facts->is_null_sender;
 	message->is_envelope_ours = false;
 	if (facts->is_null_sender || facts->is_bad_sender)
 		return true;
-	return judge_address(
-	    session, &facts->sender, is_owned_out, &message->is_envelope_ours);
+	if (!judge_address(session, &facts->sender, &evidence, is_owned_out))
+		return false;
+	message->is_envelope_ours = *is_owned_out || evidence.logins != NULL
+	    || has_key_of(session, &facts->sender);
+	return true;
 }
 
 static bool
@@ -100,14 +154,14 @@ judge_authors(struct session *session, const struct mailbox **foreign_out)
 	const struct from_field *from = &message->facts.from;
 	bool *owned =
 	    arena_alloc(&message->arena, (from->count + 1) * sizeof(*owned));
-	bool is_ours;
+	struct sender_evidence evidence;
 
 	*foreign_out = NULL;
 	if (owned == NULL)
 		return false;
 	for (size_t i = 0; i < from->count; i++) {
 		if (!judge_address(
-			session, &from->mailboxes[i], &owned[i], &is_ours))
+			session, &from->mailboxes[i], &evidence, &owned[i]))
 			return false;
 		if (!owned[i] && *foreign_out == NULL)
 			*foreign_out = &from->mailboxes[i];

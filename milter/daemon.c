@@ -20,8 +20,8 @@
 
 enum {
 	REFUSALS = 100000,    /* accounts remembered to be over a limit */
-	KEY_DOMAINS = 4096,   /* domains whose keys are kept ready */
 	MAP_ANSWERS = 100000, /* of maps that aren't files, kept for a while */
+	KEY_ANSWERS = 1000,   /* of sign.key_map; the keys are kept elsewhere */
 	FILE_RETRY_MS = 5000,
 	REDIS_RETRY_MS = 1000,
 	EPOCH_MS =
@@ -172,7 +172,6 @@ open_services(struct daemon *daemon, struct conf *conf, struct fault *fault)
 	}
 	log_warnings(daemon, conf);
 	services->refusals = refusals_open(REFUSALS);
-	services->keys = keys_open(KEY_DOMAINS);
 	services->gate = gate_open(conf->max_busy);
 	services->waiting = gate_open(DNS_WAITERS);
 	daemon->file = strdup(conf->file);
@@ -180,6 +179,9 @@ open_services(struct daemon *daemon, struct conf *conf, struct fault *fault)
 	if (!stores_open_pool(conf, &daemon->map_pool, fault))
 		return false;
 	services->tables = tables_open(MAP_ANSWERS, daemon->map_pool);
+	services->key_tables = tables_open(KEY_ANSWERS, daemon->map_pool);
+	services->keys =
+	    keys_open((size_t)conf->key_cache, services->key_tables);
 	services->verify_library = verify_library_open(fault);
 	if (services->verify_library == NULL
 	    || !resolving_open(
@@ -187,7 +189,8 @@ open_services(struct daemon *daemon, struct conf *conf, struct fault *fault)
 		return false;
 	if (services->refusals == NULL || services->keys == NULL
 	    || services->gate == NULL || services->waiting == NULL
-	    || daemon->file == NULL || services->tables == NULL) {
+	    || daemon->file == NULL || services->tables == NULL
+	    || services->key_tables == NULL) {
 		fault_memory(fault);
 		return false;
 	}
@@ -283,6 +286,8 @@ tend_services(struct daemon *daemon)
 	if (daemon->map_pool != NULL)
 		redis_pool_tend(daemon->map_pool);
 	tables_tend(daemon->services.tables);
+	tables_tend(daemon->services.key_tables);
+	watching_look(&daemon->watching, &daemon->services);
 }
 
 static void *
@@ -294,6 +299,7 @@ tend(void *context)
 	uint64_t epoch;
 
 	(void)store_epoch(services->store, &known, NULL);
+	watching_look(&daemon->watching, services);
 	for (unsigned round = 1; !atomic_load(&daemon->is_ending); round++) {
 		(void)poll(NULL, 0, EPOCH_MS);
 		if (round % TEND_EVERY == 0)
@@ -483,6 +489,7 @@ daemon_close(struct daemon *daemon)
 	gate_close(&services->waiting);
 	log_close(&services->log);
 	tables_close(&services->tables);
+	tables_close(&services->key_tables);
 	verify_library_close(&services->verify_library);
 	resolving_close(&services->suffixes, &services->resolver);
 	redis_pool_close(&daemon->map_pool);
@@ -534,11 +541,12 @@ warn_unchanged(struct daemon *daemon, const struct conf *conf)
 	    || strcmp(conf->user, now->user) != 0
 	    || conf->socket_mode != now->socket_mode
 	    || strcmp(conf->socket_group, now->socket_group) != 0
+	    || conf->key_cache != daemon->store_conf->key_cache
 	    || is_other_store(&conf->store, &daemon->store_conf->store)
 	    || is_other_dns(&conf->dns, &daemon->store_conf->dns))
 		log_event(daemon->services.log, LOG_LEVEL_WARNING, "reload",
-		    "listen, control, user, socket_*, store and dns (but its "
-		    "timeout) take effect at a restart");
+		    "listen, control, user, socket_*, key_cache, store and dns "
+		    "(but its timeout) take effect at a restart");
 	snapshot_release(&snapshot);
 }
 
@@ -566,6 +574,8 @@ swap(struct daemon *daemon, struct conf *conf, struct fault *fault)
 	snapshot_slot_swap(&services->snapshots, next);
 	refusals_clear(services->refusals);
 	tables_forget(services->tables);
+	tables_forget(services->key_tables);
+	keys_forget(services->keys);
 	resolver_forget(services->resolver);
 	atomic_store(&daemon->loaded_s, clock_unix_s());
 	return true;

@@ -13,6 +13,7 @@
 
 #include "milter/listen.h"
 #include "milter/session.h"
+#include "milter/watching.h"
 
 #include <pthread.h>
 #include <stdatomic.h>
@@ -39,6 +40,7 @@ struct daemon {
 	int control_fd; /* listening, or -1 */
 	int wake_read, wake_write; /* self-pipe to the main thread */
 	atomic_bool is_ending;     /* helper threads leave */
+	struct watching watching;  /* the tender thread's */
 	pthread_t tender_thread, control_thread, egress_thread;
 	bool has_tender_thread, has_control_thread, has_egress_thread;
 };

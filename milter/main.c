@@ -6,6 +6,7 @@
 #include "milter/stores.h"
 
 #include <getopt.h>
+#include <malloc.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -21,16 +22,35 @@ enum { KEYS_AT_START = 1000 };
 static const char default_file[] = SYSCONFDIR "/postern/postern.conf";
 
 struct complaint {
-	const char *where;
+	const struct conf *conf;
+	const struct key_places *places;
 	size_t count;
 };
+
+/* Which option named what the fault begins with? */
+static const char *
+option_of(const struct key_places *places, const char *words)
+{
+	size_t key_table = strlen(places->key_table);
+	size_t signing_table = strlen(places->signing_table);
+
+	if (key_table > 0 && strncmp(words, places->key_table, key_table) == 0)
+		return "key_table";
+	if (signing_table > 0
+	    && strncmp(words, places->signing_table, signing_table) == 0)
+		return "signing_table";
+	return "keys";
+}
 
 static void
 complain(void *context, const struct fault *fault)
 {
 	struct complaint *complaint = context;
 
-	fprintf(stderr, "%s: %s\n", complaint->where, fault->words);
+	fprintf(stderr, "%s: %s\n",
+	    conf_where(complaint->conf, "sign",
+		option_of(complaint->places, fault->words)),
+	    fault->words);
 	complaint->count++;
 }
 
@@ -41,27 +61,87 @@ print_errors(const struct conf_errors *errors)
 		fprintf(stderr, "%s\n", errors->lines[i]);
 }
 
-/* The directories that any class signs with, each once. A directory that
- * nobody named and that isn't there is what a new installation has. */
-static size_t
-check_directories(const struct conf *conf, size_t most)
+static bool
+are_same_places(const struct key_places *one, const struct key_places *other)
 {
-	struct complaint complaint = { conf_where(conf, "sign", "keys"), 0 };
-	const char *checked = NULL;
+	return strcmp(one->directory, other->directory) == 0
+	    && strcmp(one->key_table, other->key_table) == 0
+	    && strcmp(one->signing_table, other->signing_table) == 0
+	    && one->is_refile == other->is_refile;
+}
+
+/* The places that any class signs with, each once. A directory that nobody
+ * named and that isn't there is what a new installation has. */
+static size_t
+check_places(const struct conf *conf, size_t most)
+{
+	struct complaint complaint = { conf, NULL, 0 };
+	const struct key_places *checked = NULL;
 
 	for (int i = 0; i < CLASS_COUNT; i++) {
-		const char *keys = conf->classes[i].sign_conf.keys;
+		struct key_places places = conf->classes[i].sign_conf.places;
 
 		if (i == CLASS_INBOUND || !conf->classes[i].sign
-		    || (checked != NULL && strcmp(checked, keys) == 0))
+		    || (checked != NULL && are_same_places(checked, &places)))
 			continue;
-		checked = keys;
+		checked = &conf->classes[i].sign_conf.places;
 		if (!conf_is_set(conf, "sign", "keys")
-		    && access(keys, F_OK) != 0)
-			continue;
-		(void)keys_check(keys, most, complain, &complaint);
+		    && access(places.directory, F_OK) != 0)
+			places.directory = "";
+		complaint.places = &places;
+		(void)keys_check(&places, most, complain, &complaint);
 	}
 	return complaint.count;
+}
+
+/* A provider's own domain whose key isn't there signs nothing, and no message
+ * says so. */
+static void
+warn_of_keyless(const struct conf *conf, struct keys *keys, const char *option,
+    const struct sign_conf *sign, const char *domain)
+{
+	if (*domain == '\0' || keys_has(keys, &sign->places, domain))
+		return;
+	fprintf(stderr,
+	    "warning: %s: %s: there is no key of %s: make one with posternctl "
+	    "genkey\n",
+	    conf_where(conf, "sign", option), option, domain);
+}
+
+/* What lies in a map isn't asked for: it may not be there yet. */
+static void
+warn_of_keys(const struct conf *conf)
+{
+	struct keys *keys = keys_open(CLASS_COUNT, NULL);
+
+	for (int i = 0; keys != NULL && i < CLASS_COUNT; i++) {
+		const struct sign_conf *sign = &conf->classes[i].sign_conf;
+
+		if (i == CLASS_INBOUND || !conf->classes[i].sign
+		    || sign->places.map != NULL)
+			continue;
+		warn_of_keyless(conf, keys, "also_sign", sign, sign->also_sign);
+		warn_of_keyless(
+		    conf, keys, "fallback_domain", sign, sign->fallback_domain);
+		break; /* most often all classes have the same */
+	}
+	keys_close(&keys);
+}
+
+/* All that has to do with key files. One customer's broken key keeps the
+ * daemon of all others from nothing. */
+static bool
+are_keys_in_order(const struct conf *conf, bool is_test)
+{
+	size_t faults = check_places(conf, is_test ? SIZE_MAX : KEYS_AT_START);
+
+	if (faults == 0)
+		warn_of_keys(conf);
+	else if (!is_test)
+		fprintf(stderr,
+		    "postern starts all the same: mail that such keys would "
+		    "sign goes by on_key_error\n");
+	return !is_test || faults == 0;
 }
 
 /* A reload is done by the daemon's own user: what only root can read would
@@ -123,7 +203,7 @@ is_store_in_order(const struct conf *conf)
 
 /* The keys are checked as the user that will read them. */
 static bool
-check_keys(const struct conf *conf, size_t most)
+check_keys(const struct conf *conf, bool is_test)
 {
 	struct identity identity;
 	struct fault fault;
@@ -143,7 +223,7 @@ check_keys(const struct conf *conf, size_t most)
 	}
 	if (geteuid() != 0)
 		return is_log_writable(conf) && is_store_in_order(conf)
-		    && check_directories(conf, most) == 0;
+		    && are_keys_in_order(conf, is_test);
 	child = fork();
 	if (child == 0) {
 		if (!listen_become(&identity, conf->user, &fault)) {
@@ -152,7 +232,7 @@ check_keys(const struct conf *conf, size_t most)
 		}
 		_exit(is_readable(conf) && is_log_writable(conf)
 			    && is_store_in_order(conf)
-			    && check_directories(conf, most) == 0
+			    && are_keys_in_order(conf, is_test)
 			? EXIT_DONE
 			: EXIT_USAGE);
 	}
@@ -178,7 +258,7 @@ read_conf(const char *file, bool is_test)
 	}
 	for (size_t i = 0; is_test && i < conf->warning_count; i++)
 		fprintf(stderr, "warning: %s\n", conf->warnings[i]);
-	if (!check_keys(conf, is_test ? SIZE_MAX : KEYS_AT_START))
+	if (!check_keys(conf, is_test))
 		conf_release(&conf);
 	return conf;
 }
@@ -186,10 +266,14 @@ read_conf(const char *file, bool is_test)
 static int
 serve(struct conf *conf)
 {
+	/* Keys come and go on changing threads: each arena of malloc's would
+	 * keep room that others need. */
+	enum { ARENAS = 2 };
 	struct daemon daemon;
 	struct fault fault;
 	bool is_well;
 
+	(void)mallopt(M_ARENA_MAX, ARENAS);
 	if (!daemon_open(&daemon, conf, &fault)) {
 		fprintf(stderr, "%s\n", fault.words);
 		return EXIT_USAGE;

@@ -17,8 +17,8 @@ struct preflighting {
 	struct evidence_question question;
 	const char *authors[PREFLIGHT_AUTHORS];
 	bool has_more_authors; /* than are looked at */
-	struct dkim_key_wanted keys[KEYS_PER_DOMAIN];
-	size_t key_places[KEYS_PER_DOMAIN]; /* in the ring */
+	struct dkim_key_wanted keys[SIGNING_SIGNATURES];
+	size_t key_places[SIGNING_SIGNATURES]; /* among uses */
 	struct evidence_signature signatures[VERIFY_FIELDS];
 };
 
@@ -135,7 +135,7 @@ has_key(const struct preflighting *asked)
 {
 	for (size_t i = 0; i < asked->question.author_count; i++)
 		if (keys_has(asked->session->services->keys,
-			asked->message->class->sign_conf.keys,
+			&asked->message->class->sign_conf.places,
 			asked->authors[i]))
 			return true;
 	return false;
@@ -147,11 +147,11 @@ static void
 ask_keys(struct preflighting *asked)
 {
 	struct message *message = asked->message;
-	const struct key_ring *ring = message->ring;
+	const struct chosen_keys *chosen = &message->chosen;
 	size_t count = 0;
 
-	for (size_t i = 0; message->signer != NULL && i < ring->count; i++) {
-		const struct key *key = &ring->keys[i];
+	for (size_t i = 0; message->signer != NULL && i < chosen->count; i++) {
+		const struct key *key = chosen->uses[i].key;
 
 		if (is_on_it(asked, key)) {
 			signer_drop(message->signer, i);
@@ -223,26 +223,38 @@ check_signatures(struct preflighting *asked, uint64_t timeout_ms)
 	return true;
 }
 
+/* Is one of our keys of domain there for receivers? */
+static bool
+is_published(const struct preflight_evidence *evidence, const char *domain)
+{
+	for (size_t i = 0; i < evidence->signature_count; i++) {
+		const struct preflight_signature *one =
+		    &evidence->signatures[i];
+
+		if (one->is_ours && one->state == PREFLIGHT_VERIFIES
+		    && strcmp(one->domain, domain) == 0)
+			return true;
+	}
+	return false;
+}
+
 /* A key that receivers can't find yet, or any more, signs for nothing: it is
- * left out where another one is there. */
+ * left out where another one of its domain is there. */
 static void
 drop_unpublished(struct preflighting *asked)
 {
 	struct message *message = asked->message;
 	const struct preflight_evidence *evidence = &message->evidence;
-	bool has_good = false;
 	size_t ours = 0;
 
-	for (size_t i = 0; i < evidence->signature_count; i++)
-		has_good |= evidence->signatures[i].is_ours
-		    && evidence->signatures[i].state == PREFLIGHT_VERIFIES;
 	for (size_t i = 0; i < evidence->signature_count; i++) {
 		const struct preflight_signature *one =
 		    &evidence->signatures[i];
 
 		if (!one->is_ours)
 			continue;
-		if (has_good && one->state == PREFLIGHT_FAILS)
+		if (one->state == PREFLIGHT_FAILS
+		    && is_published(evidence, one->domain))
 			signer_drop(message->signer, asked->key_places[ours]);
 		ours++;
 	}
@@ -419,10 +431,12 @@ may_be_signed_already(const struct message *message)
 {
 	if (message->verifier == NULL || message->signer == NULL)
 		return false;
-	for (size_t i = 0; i < message->ring->count; i++)
-		if (verify_has(message->verifier, message->ring->keys[i].domain,
-			message->ring->keys[i].selector))
+	for (size_t i = 0; i < message->chosen.count; i++) {
+		const struct key *key = message->chosen.uses[i].key;
+
+		if (verify_has(message->verifier, key->domain, key->selector))
 			return true;
+	}
 	return false;
 }
 

@@ -38,6 +38,8 @@ add_signatures(struct log_line *line, const struct message *message,
 	    line, "dkim", message->signature_count > 0 ? space : "none");
 	if (message->signature_count == 0)
 		log_line_text(line, "unsigned", message->signing_note);
+	if (message->self_check != NULL)
+		log_line_text(line, "self_check", message->self_check);
 }
 
 /* What each profile says, where they differ: "rfc9989:pass,rfc7489:...". */

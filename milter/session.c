@@ -1,5 +1,7 @@
 #include "milter/session.h"
 
+#include "milter/choosing.h"
+
 #include "milter/io/clock.h"
 #include "policy/authres.h"
 #include "policy/text.h"
@@ -283,7 +285,7 @@ session_end_message(struct session *session)
 		return;
 	verify_end(&message->verifier);
 	signer_end(&message->signer);
-	keys_release(session->services->keys, &message->ring);
+	choosing_clear(session->services->keys, &message->chosen);
 	snapshot_release(&message->snapshot);
 	arena_clear(&message->arena);
 	session->has_message = false;

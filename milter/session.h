@@ -12,8 +12,8 @@
  *   callbacks   on_header() calls session_add_header(): kept in the arena
  *   judge       judge_headers(), at the end of the header: identify believes
  *               a trusted host's identity_header; authorize reads From and
- *               asks whose it is; signatures finds the keys that may
- *               sign and starts hashing; preflighting starts to check the
+ *               asks whose it is; choosing finds the keys that may sign,
+ *               signatures starts hashing; preflighting starts to check the
  *               signatures that came with it
  *   judge       judge_body(): each piece goes through the hashes and is gone
  *   judge       judge_message(), at the end of the message: the verdict on
@@ -59,6 +59,9 @@ struct services {
 	struct refusals *refusals;
 	struct keys *keys;
 	struct tables *tables;
+	struct tables *key_tables; /* sign.key_map's answers: keys asked for by
+				      many names must not push other maps'
+				      answers out */
 	struct resolver *resolver;
 	struct suffixes *suffixes;
 	struct verify_library *verify_library;
@@ -66,8 +69,20 @@ struct services {
 	struct gate *waiting; /* messages that wait for the DNS: not among
 				 those that are judged */
 	struct metrics *metrics;
-	atomic_bool is_stopping; /* take no new messages */
-	bool is_dry;             /* look, charge nothing, log nothing */
+	atomic_uint_fast64_t self_check_turn; /* messages that it was asked
+						 for */
+	atomic_bool is_stopping;              /* take no new messages */
+	bool is_dry; /* look, charge nothing, log nothing */
+};
+
+/* The keys that sign a message; see milter/choosing.h. */
+struct chosen_keys {
+	struct signer_use uses[SIGNING_SIGNATURES];
+	struct signing_rules rules[SIGNING_SIGNATURES]; /* of each use */
+	size_t count;
+	/* Lent by keys: of the SigningTable, of a domain, of also_sign. */
+	const struct key_ring *rings[KEYS_MATCHES + 2];
+	size_t ring_count;
 };
 
 /* A message from MAIL to its end. Everything lives in its arena or is given
@@ -93,13 +108,14 @@ struct message {
 	bool is_envelope_ours;     /* a bounce would stay with us */
 	uint64_t refused_recipients;
 
-	const struct key_ring *ring; /* lent by keys; NULL: nothing to sign */
-	const char *signing_domain;
-	struct signer *signer;
+	struct chosen_keys chosen;
+	struct signer *signer;                   /* NULL: nothing to sign */
 	const char *const *signatures;           /* after judge_message() */
 	const struct key *const *signature_keys; /* one for each */
 	size_t signature_count;
 	const char *signing_note; /* why it isn't signed, for the log */
+	bool is_self_checked;
+	const char *self_check; /* what came of it; NULL: not done */
 
 	struct verifier *verifier; /* NULL: no signature came with it */
 	struct preflight_evidence evidence;

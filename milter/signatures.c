@@ -1,7 +1,7 @@
 #include "milter/signatures.h"
 
-#include "milter/authorize.h"
-#include "policy/signing.h"
+#include "milter/choosing.h"
+#include "milter/io/clock.h"
 
 /* What becomes of a message that a key's fault leaves unsigned; where that is
  * to be accepted, the log still says why. */
@@ -10,53 +10,16 @@ key_error(
     struct session *session, const char *domain, const struct fault *fault)
 {
 	struct message *message = &session->message;
-	struct verdict verdict =
-	    verdict_make(message->class->sign_conf.on_key_error,
-		message->class->mode, REASON_KEY_ERROR, domain);
+	struct verdict verdict = verdict_make(
+	    message->class->sign_conf.on_key_error, message->class->mode,
+	    REASON_KEY_ERROR, arena_strdup(&message->arena, domain));
 
 	atomic_fetch_add(&session->services->metrics->key_faults, 1);
 	message->signing_note = arena_strdup(&message->arena, fault->words);
 	verdict.detail = message->signing_note;
 	signer_end(&message->signer);
-	keys_release(session->services->keys, &message->ring);
+	choosing_clear(session->services->keys, &message->chosen);
 	return verdict;
-}
-
-enum found { FOUND, FOUND_NONE, FOUND_FAULT };
-
-static enum found
-find_ring(struct session *session, const char *domain, struct fault *fault)
-{
-	struct message *message = &session->message;
-
-	message->signing_domain = domain;
-	if (!keys_find(session->services->keys, message->class->sign_conf.keys,
-		domain, &message->ring, fault))
-		return FOUND_FAULT;
-	return message->ring != NULL ? FOUND : FOUND_NONE;
-}
-
-/* The author domain's own key, else its nearest parent's that the account may
- * use. */
-static enum found
-find_author_ring(struct session *session, struct fault *fault)
-{
-	struct message *message = &session->message;
-	const char *candidates[SIGNING_CANDIDATES];
-	size_t count = signing_candidates(
-	    message->facts.from.mailboxes[0].domain, candidates);
-	enum found found = FOUND_NONE;
-
-	for (size_t i = 0; i < count && found == FOUND_NONE; i++) {
-		found = find_ring(session, candidates[i], fault);
-		if (found == FOUND_NONE || i == 0)
-			continue;
-		if (!authorize_domain(session, candidates[i])) {
-			keys_release(session->services->keys, &message->ring);
-			found = FOUND_NONE;
-		}
-	}
-	return found;
 }
 
 /* A message that no signature could survive on leaves without one: that is
@@ -65,12 +28,17 @@ static struct verdict
 unsignable(struct session *session, const struct fault *fault)
 {
 	struct message *message = &session->message;
+	const struct key *faulty =
+	    message->signer != NULL ? signer_faulty_key(message->signer) : NULL;
 
-	if (fault->kind == FAULT_MEMORY)
-		return key_error(session, message->signing_domain, fault);
+	if (faulty == NULL && fault->kind == FAULT_MEMORY
+	    && message->chosen.count > 0)
+		faulty = message->chosen.uses[0].key;
+	if (faulty != NULL)
+		return key_error(session, faulty->domain, fault);
 	message->signing_note = arena_strdup(&message->arena, fault->words);
 	signer_end(&message->signer);
-	keys_release(session->services->keys, &message->ring);
+	choosing_clear(session->services->keys, &message->chosen);
 	return verdict_accept();
 }
 
@@ -85,29 +53,49 @@ feed_header(struct message *message, struct fault *fault)
 	return signer_end_of_header(message->signer, fault);
 }
 
+/* Is it this message's turn? They are spread evenly. */
+static bool
+is_checked(struct session *session)
+{
+	uint64_t percent = session->message.class->sign_conf.self_check;
+	uint64_t turn;
+
+	if (percent == 0)
+		return false;
+	turn = atomic_fetch_add(&session->services->self_check_turn, 1) % 100;
+	return (turn + 1) * percent / 100 != turn * percent / 100;
+}
+
 static struct verdict
 begin_signer(struct session *session)
 {
 	struct message *message = &session->message;
+	const struct signer_order order = {
+		.engine = message->class->sign_conf.engine,
+		.uses = message->chosen.uses,
+		.count = message->chosen.count,
+		.time_s = clock_unix_s(),
+		.is_checked = is_checked(session),
+	};
 	struct fault fault;
 
-	message->signer =
-	    signer_begin(message->snapshot->libraries[message->traffic_class],
-		message->ring, &fault);
+	message->is_self_checked = order.is_checked;
+	message->signer = signer_begin(&order, &fault);
 	if (message->signer == NULL)
-		return key_error(session, message->signing_domain, &fault);
+		return key_error(
+		    session, message->chosen.uses[0].key->domain, &fault);
 	if (!feed_header(message, &fault))
 		return unsignable(session, &fault);
 	return verdict_accept();
 }
 
+/* No key of the author's domain; also_sign's may sign all the same. */
 static struct verdict
 missing_key(struct session *session)
 {
 	struct message *message = &session->message;
 	const char *domain = message->facts.from.mailboxes[0].domain;
 
-	message->signing_note = "no key for the author's domain";
 	return verdict_make(message->class->sign_conf.on_missing_key,
 	    message->class->mode, REASON_MISSING_KEY, domain);
 }
@@ -115,18 +103,22 @@ missing_key(struct session *session)
 static struct verdict
 choose(struct session *session)
 {
-	struct message *message = &session->message;
-	const char *fallback = message->class->sign_conf.fallback_domain;
+	struct verdict verdict = verdict_accept();
 	struct fault fault = { .kind = FAULT_NONE };
-	enum found found = find_author_ring(session, &fault);
+	const char *domain;
 
-	if (found == FOUND_NONE && *fallback != '\0')
-		found = find_ring(session, fallback, &fault);
-	if (found == FOUND_NONE)
-		return missing_key(session);
-	if (found == FOUND_FAULT)
-		return key_error(session, message->signing_domain, &fault);
-	return begin_signer(session);
+	switch (choosing_keys(session, &domain, &fault)) {
+	case CHOOSING_FAULT:
+		return key_error(session, domain, &fault);
+	case CHOOSING_NO_KEY:
+		verdict = missing_key(session);
+		break;
+	case CHOOSING_DONE:
+		break;
+	}
+	if (session->message.chosen.count > 0)
+		verdict = verdict_worse(verdict, begin_signer(session));
+	return verdict;
 }
 
 void
@@ -142,6 +134,9 @@ signatures_begin(struct session *session)
 		message->signing_note = "no usable From";
 	else if (!message->is_author_owned)
 		message->signing_note = "From isn't the account's";
+	else if (suffixes_is_public(session->services->suffixes,
+		     message->facts.from.mailboxes[0].domain))
+		message->signing_note = "From is a public suffix";
 	else
 		message->verdict =
 		    verdict_worse(message->verdict, choose(session));
@@ -179,11 +174,30 @@ keep_signatures(struct message *message, const char *const *values,
 		if (values[i] == NULL)
 			continue;
 		kept[message->signature_count] = values[i];
-		keys[message->signature_count++] = &message->ring->keys[i];
+		keys[message->signature_count++] = message->chosen.uses[i].key;
 	}
 	message->signatures = kept;
 	message->signature_keys = keys;
 	return true;
+}
+
+/* What the other engine, and the keys' public parts, say of them. */
+static void
+note_self_check(struct session *session)
+{
+	struct message *message = &session->message;
+	struct metrics *metrics = session->services->metrics;
+	const char *difference;
+
+	if (!message->is_self_checked)
+		return;
+	atomic_fetch_add(&metrics->self_checks, 1);
+	difference = signer_difference(message->signer);
+	if (difference != NULL)
+		atomic_fetch_add(&metrics->self_check_differences, 1);
+	message->self_check = difference != NULL
+	    ? arena_strdup(&message->arena, difference)
+	    : "good";
 }
 
 struct verdict
@@ -197,8 +211,10 @@ signatures_finish(struct session *session)
 	if (message->signer == NULL)
 		return verdict_accept();
 	if (signer_finish(message->signer, &values, &count, &fault)
-	    && keep_signatures(message, values, count, &fault))
+	    && keep_signatures(message, values, count, &fault)) {
+		note_self_check(session);
 		return verdict_accept();
+	}
 	message->signature_count = 0;
 	return unsignable(session, &fault);
 }

@@ -1,6 +1,31 @@
 #include "milter/snapshot.h"
 
+#include "milter/io/signer.h"
+
 #include <stdlib.h>
+
+/* Can signatures be made as the classes and the domains' own blocks want them?
+ */
+static bool
+check_rules(const struct conf *conf, struct fault *fault)
+{
+	for (size_t i = 0; i < CLASS_COUNT; i++)
+		if (i != CLASS_INBOUND && conf->classes[i].sign
+		    && !signer_check_rules(
+			&conf->classes[i].sign_conf.rules, fault))
+			return false;
+	for (size_t i = 0; i < conf->domain_count; i++) {
+		struct signing_rules rules;
+
+		conf_signing_rules(conf, &conf->classes[CLASS_SUBMISSION],
+		    conf->domains[i].domain, &rules);
+		if (signer_check_rules(&rules, fault))
+			continue;
+		fault_prefix(fault, "domain \"%s\": ", conf->domains[i].domain);
+		return false;
+	}
+	return true;
+}
 
 struct snapshot *
 snapshot_open(struct conf *conf, struct fault *fault)
@@ -14,18 +39,8 @@ snapshot_open(struct conf *conf, struct fault *fault)
 	}
 	snapshot->conf = conf;
 	atomic_init(&snapshot->holders, 1);
-	for (size_t i = 0; i < CLASS_COUNT; i++) {
-		const struct class_conf *class = &conf->classes[i];
-
-		if (i == CLASS_INBOUND || !class->sign)
-			continue;
-		snapshot->libraries[i] =
-		    signer_library_open(&class->sign_conf.rules, fault);
-		if (snapshot->libraries[i] == NULL) {
-			snapshot_release(&snapshot);
-			return NULL;
-		}
-	}
+	if (!check_rules(conf, fault))
+		snapshot_release(&snapshot);
 	return snapshot;
 }
 
@@ -37,8 +52,6 @@ snapshot_release(struct snapshot **snapshot)
 	*snapshot = NULL;
 	if (old == NULL || atomic_fetch_sub(&old->holders, 1) > 1)
 		return;
-	for (size_t i = 0; i < CLASS_COUNT; i++)
-		signer_library_close(&old->libraries[i]);
 	conf_release(&old->conf);
 	free(old);
 }

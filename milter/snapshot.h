@@ -5,14 +5,13 @@
 #define MILTER_SNAPSHOT_H
 
 #include "conf/conf.h"
-#include "milter/io/signer.h"
+#include "policy/fault.h"
 
 #include <pthread.h>
 #include <stdatomic.h>
 
 struct snapshot {
 	struct conf *conf;
-	struct signer_library *libraries[CLASS_COUNT]; /* NULL: doesn't sign */
 	atomic_size_t holders;
 };
 

@@ -76,6 +76,9 @@ add_counters(struct json_object *status, struct metrics *metrics)
 	    status, "limit_warnings", atomic_load(&metrics->limit_warnings));
 	add_number(status, "store_faults", atomic_load(&metrics->store_faults));
 	add_number(status, "key_faults", atomic_load(&metrics->key_faults));
+	add_number(status, "self_checks", atomic_load(&metrics->self_checks));
+	add_number(status, "self_check_differences",
+	    atomic_load(&metrics->self_check_differences));
 	add_number(status, "reloads", atomic_load(&metrics->reloads));
 	add_number(
 	    status, "reload_failures", atomic_load(&metrics->reload_failures));

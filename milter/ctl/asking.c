@@ -10,7 +10,9 @@ enum { ANSWERS = 1000 };
 static bool
 open_map(struct asking *asking, struct fault *fault)
 {
-	if (asking->conf->egress_map == NULL)
+	const struct conf *conf = asking->conf;
+
+	if (conf->egress_map == NULL && conf->sign.places.map == NULL)
 		return true;
 	if (!stores_open_pool(asking->conf, &asking->pool, fault))
 		return false;

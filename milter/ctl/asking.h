@@ -22,7 +22,8 @@ struct asking {
 	struct suffixes *suffixes;
 	struct resolver *resolver;
 	struct redis_pool *pool; /* NULL unless a map needs it */
-	struct tables *tables;   /* NULL unless there is an egress_map */
+	struct tables *tables;   /* NULL unless there is an egress_map or a
+				  key_map */
 };
 
 /* Open all of it. It starts threads: the process must be who it stays. False

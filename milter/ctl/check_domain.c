@@ -119,7 +119,7 @@ open_all(struct run *run)
 	if (!ctl_become(run->ctl, &fault))
 		return fail(run, &fault);
 	if (run->is_all
-	    && !check_domain_list_keys(&run->list, conf->sign.keys, &fault))
+	    && !check_domain_list_keys(&run->list, &conf->sign.places, &fault))
 		return fail(run, &fault);
 	check_domain_list_sort(&run->list);
 	if (run->has_opinions) {
@@ -129,7 +129,7 @@ open_all(struct run *run)
 	}
 	if (!asking_open(&run->asking, conf, &fault))
 		return fail(run, &fault);
-	run->keys = keys_open(KEY_DOMAINS);
+	run->keys = keys_open(KEY_DOMAINS, run->asking.tables);
 	if (run->keys != NULL)
 		return true;
 	fault_memory(&fault);

@@ -1,5 +1,6 @@
 #include "milter/ctl/check_domain_list.h"
 
+#include "conf/opendkim.h"
 #include "policy/address.h"
 #include "policy/arena.h"
 
@@ -138,8 +139,8 @@ is_directory(DIR *directory, const struct dirent *entry)
 	    && S_ISDIR(status.st_mode);
 }
 
-bool
-check_domain_list_keys(
+static bool
+add_directories(
     struct check_domain_list *list, const char *directory, struct fault *fault)
 {
 	DIR *stream = opendir(directory);
@@ -157,6 +158,64 @@ check_domain_list_keys(
 			    check_domain_list_add(list, entry->d_name, fault);
 	(void)closedir(stream);
 	return is_read;
+}
+
+/* The domains of the KeyTable, being added. */
+struct table_work {
+	struct check_domain_list *list;
+	struct fault *fault;
+	bool is_added;
+};
+
+/* "%" is any domain, and so none. */
+static bool
+add_entry(void *context, const struct opendkim_key *key)
+{
+	struct table_work *work = context;
+
+	if (strcmp(key->domain, "%") != 0)
+		work->is_added =
+		    check_domain_list_add(work->list, key->domain, work->fault);
+	return work->is_added;
+}
+
+/* Bad lines are told by postern -t; here the others count. */
+static void
+pass_over(void *context, const struct fault *fault)
+{
+	(void)context;
+	(void)fault;
+}
+
+static bool
+add_table(struct check_domain_list *list, const struct key_places *places,
+    struct fault *fault)
+{
+	struct table_work work = { list, fault, true };
+	struct opendkim_tables *tables;
+	size_t bad;
+
+	tables = opendkim_read(places->key_table, places->signing_table,
+	    places->is_refile, pass_over, NULL, &bad, fault);
+	if (tables == NULL)
+		return false;
+	opendkim_each(tables, add_entry, &work);
+	opendkim_free(&tables);
+	return work.is_added;
+}
+
+bool
+check_domain_list_keys(struct check_domain_list *list,
+    const struct key_places *places, struct fault *fault)
+{
+	if (*places->directory == '\0' && *places->key_table == '\0') {
+		fault_set(fault, FAULT_PERMANENT,
+		    "a key_map can't be listed: name the domains");
+		return false;
+	}
+	return (*places->directory == '\0'
+		   || add_directories(list, places->directory, fault))
+	    && (*places->key_table == '\0' || add_table(list, places, fault));
 }
 
 static int

@@ -3,6 +3,7 @@
 #ifndef MILTER_CTL_CHECK_DOMAIN_LIST_H
 #define MILTER_CTL_CHECK_DOMAIN_LIST_H
 
+#include "conf/conf.h"
 #include "policy/fault.h"
 
 #include <stdbool.h>
@@ -25,10 +26,10 @@ bool check_domain_list_add(
 bool check_domain_list_read(
     struct check_domain_list *list, const char *path, struct fault *fault);
 
-/* Add every domain that has a directory in directory, the key directory. False
- * with words. */
-bool check_domain_list_keys(
-    struct check_domain_list *list, const char *directory, struct fault *fault);
+/* Add every domain that has a directory of keys, or a key in OpenDKIM's
+ * KeyTable. False with words. */
+bool check_domain_list_keys(struct check_domain_list *list,
+    const struct key_places *places, struct fault *fault);
 
 /* Put them in order; leave out what is there already. */
 void check_domain_list_sort(struct check_domain_list *list);

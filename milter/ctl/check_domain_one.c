@@ -1,11 +1,11 @@
 #include "milter/ctl/check_domain.h"
 
+#include "milter/choosing.h"
 #include "milter/ctl/preflight.h"
 #include "milter/io/clock.h"
 #include "milter/io/evidence.h"
 #include "milter/leaving.h"
 #include "policy/address.h"
-#include "policy/signing.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -128,15 +128,16 @@ find_ring(struct check *check, struct fault *fault)
 {
 	const struct sign_conf *sign = &check->tools->asking->conf->sign;
 	const char *candidates[SIGNING_CANDIDATES];
-	size_t count = signing_candidates(check->row->domain, candidates);
+	size_t count = choosing_candidates(
+	    check->tools->asking->suffixes, check->row->domain, candidates);
 
 	for (size_t i = 0; i < count && check->ring == NULL; i++)
-		if (!keys_find(check->tools->keys, sign->keys, candidates[i],
+		if (!keys_find(check->tools->keys, &sign->places, candidates[i],
 			&check->ring, fault))
 			return false;
 	return check->ring != NULL || *sign->fallback_domain == '\0'
-	    || keys_find(check->tools->keys, sign->keys, sign->fallback_domain,
-		&check->ring, fault);
+	    || keys_find(check->tools->keys, &sign->places,
+		sign->fallback_domain, &check->ring, fault);
 }
 
 static void

@@ -211,12 +211,12 @@ open_services(struct run *run, struct fault *fault)
 	services->is_dry = true;
 	services->metrics = &run->metrics;
 	services->refusals = refusals_open(1);
-	services->keys = keys_open(KEY_DOMAINS);
 	services->gate = gate_open(1);
 	services->waiting = gate_open(1);
 	if (!stores_open_pool(run->ctl->conf, &run->map_pool, fault))
 		return false;
 	services->tables = tables_open(MAP_ANSWERS, run->map_pool);
+	services->keys = keys_open(KEY_DOMAINS, services->tables);
 	if (services->tables == NULL || services->refusals == NULL
 	    || services->keys == NULL || services->gate == NULL
 	    || services->waiting == NULL) {

@@ -19,6 +19,8 @@ struct metrics {
 	atomic_ullong store_faults;
 	atomic_ullong limit_warnings;
 	atomic_ullong key_faults;
+	atomic_ullong self_checks;
+	atomic_ullong self_check_differences;
 	atomic_ullong reloads;
 	atomic_ullong reload_failures;
 	atomic_size_t connections; /* open now */

@@ -124,6 +124,9 @@ test_keys(void **state)
 	struct check_domain_list list = { .count = 0 };
 	char path[PATH_BYTES];
 	char other[PATH_BYTES];
+	struct key_places places = {
+		.directory = path, .key_table = "", .signing_table = ""
+	};
 	struct fault fault;
 
 	(void)state;
@@ -133,17 +136,48 @@ test_keys(void **state)
 	assert_int_equal(0,
 	    symlink(path_of(path, "keys/a.example"),
 		path_of(other, "keys/link.example")));
-	assert_true(
-	    check_domain_list_keys(&list, path_of(path, "keys"), &fault));
+	(void)path_of(path, "keys");
+	assert_true(check_domain_list_keys(&list, &places, &fault));
 	want_list("a key directory",
 	    "a.example;b.example;link.example;upper.example;", &list);
-	assert_false(
-	    check_domain_list_keys(&list, path_of(path, "nowhere"), &fault));
+	(void)path_of(path, "nowhere");
+	assert_false(check_domain_list_keys(&list, &places, &fault));
 	assert_non_null(strstr(fault.words, "sign.keys"));
+	places.directory = "";
+	assert_false(check_domain_list_keys(&list, &places, &fault));
+	assert_non_null(strstr(fault.words, "key_map"));
 	(void)unlink(path_of(path, "keys/README"));
 	(void)unlink(other);
 	for (size_t i = sizeof(names) / sizeof(names[0]); i-- > 0;)
 		(void)rmdir(path_of(path, names[i]));
+}
+
+/* The domains of OpenDKIM's KeyTable count beside those of the directory. */
+static void
+test_tables(void **state)
+{
+	static const char keys[] = "one a.example:s:/k/a\n"
+				   "two b.example:s:/k/b\n"
+				   "any %:s:/k/%\n";
+	static const char signs[] = "*@a.example one\n*@b.example two\n";
+	struct check_domain_list list = { .count = 0 };
+	char key_table[PATH_BYTES];
+	char signing_table[PATH_BYTES];
+	struct key_places places = { .directory = "",
+		.key_table = key_table,
+		.signing_table = signing_table,
+		.is_refile = true };
+	struct fault fault;
+
+	(void)state;
+	write_file("key.table", keys, sizeof(keys) - 1);
+	write_file("signing.table", signs, sizeof(signs) - 1);
+	(void)path_of(key_table, "key.table");
+	(void)path_of(signing_table, "signing.table");
+	assert_true(check_domain_list_keys(&list, &places, &fault));
+	want_list("a KeyTable", "a.example;b.example;", &list);
+	(void)unlink(key_table);
+	(void)unlink(signing_table);
 }
 
 static void
@@ -193,6 +227,7 @@ main(void)
 		cmocka_unit_test(test_read),
 		cmocka_unit_test(test_read_faults),
 		cmocka_unit_test(test_keys),
+		cmocka_unit_test(test_tables),
 		cmocka_unit_test(test_many),
 	};
 
