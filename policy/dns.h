@@ -14,6 +14,7 @@
 /* The numbers of RFC 1035 §3.2.2 and RFC 3596. */
 enum dns_type {
 	DNS_A = 1,
+	DNS_NS = 2,
 	DNS_PTR = 12,
 	DNS_MX = 15,
 	DNS_TXT = 16,
@@ -46,7 +47,7 @@ struct dns_question {
  * hyphen and underscore are written \DDD. */
 struct dns_record {
 	struct address address; /* A and AAAA */
-	const char *name;       /* MX and PTR; "" is the root */
+	const char *name;       /* MX, NS and PTR; "" is the root */
 	uint16_t preference;    /* MX */
 	const char *text;       /* TXT: its strings joined, any octets */
 	size_t text_length;
@@ -103,7 +104,7 @@ bool dns_equal(const char *one, const char *other);
 /* Is name the same as domain, or below it? */
 bool dns_is_within(const char *name, const char *domain);
 
-/* "A", "PTR", "MX", "TXT", "AAAA". */
+/* "A", "NS", "PTR", "MX", "TXT", "AAAA". */
 const char *dns_type_name(enum dns_type type);
 
 #endif

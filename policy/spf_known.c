@@ -249,6 +249,8 @@ keep(struct spf_table *table, struct spf_known *known,
 		return keep_names(table, known, answer);
 	case DNS_TXT:
 		return keep_text(table, known, answer);
+	case DNS_NS: /* SPF never asks for it */
+		return true;
 	}
 	return true;
 }

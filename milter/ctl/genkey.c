@@ -1,5 +1,6 @@
 #include "milter/ctl/ctl.h"
 #include "milter/ctl/print.h"
+#include "milter/ctl/rotate_files.h"
 #include "milter/io/clock.h"
 #include "milter/io/keys.h"
 #include "milter/listen.h"
@@ -36,6 +37,7 @@ struct order {
 	uint64_t bits;
 	struct identity owner;
 	struct json_object *made;
+	struct rotate_file_list list; /* what there was before */
 };
 
 static bool
@@ -152,6 +154,63 @@ path_of(struct order *order, enum key_algorithm algorithm)
 		order->domain, selector);
 }
 
+static size_t
+count_wanted(const struct order *order)
+{
+	return (size_t)makes(order, KEY_RSA_SHA256)
+	    + (size_t)makes(order, KEY_ED25519_SHA256);
+}
+
+/* Is there room for so many more keys, and is no such selector in use, be it by
+ * a key that doesn't sign? A domain with too many keys couldn't sign at all. */
+static bool
+check_others(struct order *order, struct fault *fault)
+{
+	static const enum key_algorithm algorithms[] = { KEY_RSA_SHA256,
+		KEY_ED25519_SHA256 };
+	struct rotate_file_list *list = &order->list;
+	struct rotate_files files;
+	const char *selector;
+	bool is_read =
+	    rotate_files_peek(&files, order->directory, order->domain, fault);
+
+	list->count = 0;
+	if (is_read)
+		is_read = rotate_files_list(&files, list, fault);
+	rotate_files_close(&files);
+	if (!is_read)
+		return false;
+	for (size_t i = 0; i < ALGORITHMS; i++) {
+		selector = selector_of(order, algorithms[i]);
+		if (makes(order, algorithms[i]) && selector != NULL
+		    && rotate_files_find(list, selector) != NULL) {
+			fault_set(fault, FAULT_PERMANENT,
+			    "%s/%s has a key of selector %s: take another "
+			    "--selector",
+			    order->directory, order->domain, selector);
+			return false;
+		}
+	}
+	if (rotate_files_count(list, KEY_SIGNING) + count_wanted(order)
+	    <= KEYS_PER_DOMAIN)
+		return true;
+	fault_set(fault, FAULT_PERMANENT,
+	    "%s/%s would have more than %d keys, and could not sign: remove "
+	    "some",
+	    order->directory, order->domain, KEYS_PER_DOMAIN);
+	return false;
+}
+
+static bool
+has_directory(struct order *order)
+{
+	const char *path = arena_printf(
+	    &order->arena, "%s/%s", order->directory, order->domain);
+	struct stat status;
+
+	return path != NULL && lstat(path, &status) == 0;
+}
+
 /* Nothing is made if one of two is there already. */
 static bool
 check_places(struct order *order, struct fault *fault)
@@ -176,7 +235,7 @@ check_places(struct order *order, struct fault *fault)
 			return false;
 		}
 	}
-	return true;
+	return !has_directory(order) || check_others(order, fault);
 }
 
 static void
@@ -237,12 +296,19 @@ make(struct order *order)
 	bool is_used = order->directory == NULL;
 	struct fault fault;
 
+	if (is_used && *conf->sign.places.directory == '\0') {
+		fault_set(&fault, FAULT_PERMANENT,
+		    "%s: sign.keys is empty: keys of key_table and key_map "
+		    "aren't made; say --directory",
+		    conf_where(conf, "sign", "keys"));
+		return ctl_fail(&fault);
+	}
 	if (!listen_find_user(conf->user, &order->owner, &fault)) {
 		fault_prefix(&fault, "%s: ", conf_where(conf, "", "user"));
 		return ctl_fail(&fault);
 	}
 	if (is_used)
-		order->directory = conf->sign.keys;
+		order->directory = conf->sign.places.directory;
 	if (!listen_make_directory(
 		order->directory, 0700, &order->owner, &fault)
 	    || !make_all(order, &fault)) {
@@ -251,7 +317,8 @@ make(struct order *order)
 		return status == CTL_LATER ? CTL_LATER : CTL_NO;
 	}
 	if (is_used)
-		fputs("It signs from now on: publish the record at once.\n",
+		fputs("It signs from now on: publish the record at once. "
+		      "(\"rotate\" publishes first.)\n",
 		    stderr);
 	return CTL_YES;
 }

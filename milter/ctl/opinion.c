@@ -95,6 +95,7 @@ add_record(struct opinion_packet *packet, enum dns_type type,
 			opinion_packet_add(packet, text);
 		break;
 	case DNS_MX:
+	case DNS_NS:
 	case DNS_PTR:
 		opinion_packet_add(packet, record->name);
 		break;

@@ -133,6 +133,7 @@ read_record(enum dns_type type, const unsigned char *data, size_t length,
 		record->preference = (uint16_t)(data[0] << 8 | data[1]);
 		record->name = read_name(data + 2, length - 2, arena);
 		return record->name != NULL;
+	case DNS_NS:
 	case DNS_PTR:
 		record->name = read_name(data, length, arena);
 		return record->name != NULL;
@@ -145,6 +146,7 @@ resolver_answer_kept(enum dns_type type, size_t count)
 {
 	size_t most = type == DNS_MX ? RESOLVER_ANSWER_MX
 	    : type == DNS_PTR        ? RESOLVER_ANSWER_PTR
+	    : type == DNS_NS         ? RESOLVER_ANSWER_NS
 				     : count;
 
 	return count < most ? count : most;

@@ -23,9 +23,10 @@ enum {
 	 * as there can be, in pieces that are not too small. */
 	RESOLVER_ANSWER_BYTES = 384 << 10,
 	/* Names of one answer that are of use (RFC 7208 §4.6.4); of MX one more
-	 * tells that there are too many. */
+	 * tells that there are too many; of NS more than a zone has use for. */
 	RESOLVER_ANSWER_MX = SPF_NAMES + 1,
 	RESOLVER_ANSWER_PTR = SPF_NAMES,
+	RESOLVER_ANSWER_NS = 16,
 };
 
 /* The rdata of the records of one answer, in its order. */

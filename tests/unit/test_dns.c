@@ -108,6 +108,7 @@ test_type_names(void **state)
 	assert_string_equal(dns_type_name(DNS_A), "A");
 	assert_string_equal(dns_type_name(DNS_AAAA), "AAAA");
 	assert_string_equal(dns_type_name(DNS_MX), "MX");
+	assert_string_equal(dns_type_name(DNS_NS), "NS");
 	assert_string_equal(dns_type_name(DNS_PTR), "PTR");
 	assert_string_equal(dns_type_name(DNS_TXT), "TXT");
 }

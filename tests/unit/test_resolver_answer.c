@@ -354,6 +354,8 @@ test_kept(void **state)
 		{ DNS_MX, 12, 11 },
 		{ DNS_PTR, 10, 10 },
 		{ DNS_PTR, 5000, 10 },
+		{ DNS_NS, 16, 16 },
+		{ DNS_NS, 17, 16 },
 	};
 
 	(void)state;

@@ -1,0 +1,57 @@
+/* rotate_print: what became of domains, for people and for programs. */
+#ifndef MILTER_CTL_ROTATE_PRINT_H
+#define MILTER_CTL_ROTATE_PRINT_H
+
+#include "milter/ctl/check_domain_list.h"
+#include "milter/ctl/rotate_steps.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+
+/* A table of many domains, as it is printed row by row. */
+struct rotate_report {
+	/* Set before it begins. */
+	bool is_json;
+	bool has_progress; /* a bar on standard error */
+	bool is_brief;     /* no rows of those that nothing happened to */
+	bool hides_done;   /* finished rotations are only counted */
+	bool has_records;  /* records go to standard output, and all else to
+			      standard error */
+	size_t total;
+
+	size_t done;
+	size_t counts[ROTATE_OUTCOMES];
+	size_t begun; /* rotations that are new */
+	size_t printed;
+	int width; /* of the domains */
+	bool is_bar_shown;
+	uint64_t bar_ms;
+};
+
+/* In words what is to be known of it, in the arena of the row: "2 of 4 name
+ * servers don't show it yet"; "" for want of memory. */
+const char *rotate_print_words(struct rotate_row *row);
+
+/* Print the records of new keys, ready for a zone file. */
+void rotate_print_records(struct rotate_row *row, FILE *out);
+
+/* Print one domain alone, in several lines. */
+void rotate_print_one(struct rotate_row *row, FILE *out);
+
+/* The same as a JSON object, which is the caller's. */
+struct json_object *rotate_print_json(struct rotate_row *row);
+
+/* Print what comes before the rows: of the domains in list, if it is known. */
+void rotate_report_begin(
+    struct rotate_report *report, const struct check_domain_list *list);
+
+/* Print a row, and count it. */
+void rotate_report_row(struct rotate_report *report, struct rotate_row *row);
+
+/* Print what comes after the last, which wasn't the last of all unless
+ * is_whole. */
+void rotate_report_end(struct rotate_report *report, bool is_whole);
+
+#endif
