@@ -106,6 +106,12 @@ int ctl_reload(struct ctl *ctl, int argc, char **argv);
 int ctl_genkey(struct ctl *ctl, int argc, char **argv);
 int ctl_explain(struct ctl *ctl, int argc, char **argv);
 
+/* posternctl rotate. */
+int ctl_rotate(struct ctl *ctl, int argc, char **argv);
+
+/* posternctl import-opendkim. */
+int ctl_import_opendkim(struct ctl *ctl, int argc, char **argv);
+
 /* posternctl preflight, check-domain. */
 int ctl_preflight(struct ctl *ctl, int argc, char **argv);
 int ctl_check_domain(struct ctl *ctl, int argc, char **argv);

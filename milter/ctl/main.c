@@ -29,6 +29,19 @@ static const struct ctl_command commands[] = {
 	    " [--selector S] [--algorithm rsa|ed25519|both] [--bits N]\n"
 	    "           [--directory DIR] DOMAIN",
 	    ctl_genkey },
+	{ "rotate", NULL,
+	    " [--algorithm rsa|ed25519|both] [--bits N] [--selector S]\n"
+	    "           [--publish nsupdate|hook|print] [--server ADDRESS]...\n"
+	    "           [--retire-after DURATION] [--wait DURATION]\n"
+	    "           [--rate N/s] [--jobs N] [--older-than DURATION]\n"
+	    "           DOMAIN | --all | --continue [DOMAIN] | "
+	    "--status [DOMAIN] |\n"
+	    "           --cancel DOMAIN",
+	    ctl_rotate },
+	{ "import-opendkim", NULL,
+	    " [--output DIRECTORY|FILE] [--owners all|own|map]\n"
+	    "           [--map MAP] FILE",
+	    ctl_import_opendkim },
 	{ "explain", NULL,
 	    " [--login L] [--client ADDRESS] [--port N] [--uid N]\n"
 	    "           [--listener NAME-OR-PORT] [--host NAME] [--tls]\n"
