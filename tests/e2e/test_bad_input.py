@@ -148,16 +148,21 @@ class Startup(Case):
         self.want(2, status, f"exit status ({out})")
         self.assertIn("postern.conf", out)
 
+    def started(self) -> str:
+        """One customer's key is no reason not to start: what is said."""
+        self.bench.postern.start()
+        self.bench.postern.stop()
+        return self.bench.postern.text()
+
     def test_key_that_others_can_read(self):
         self.bench.postern.configure({})
         path = self.bench.keys.file("a.example", "rsa")
         os.chmod(path, 0o644)
         try:
-            status, out = self.run_daemon()
             checked = self.bench.postern.check()
+            out = self.started()
         finally:
             os.chmod(path, 0o600)
-        self.want(2, status, f"exit status ({out})")
         for said in (out, checked.out + checked.err):
             self.assertIn("a.example/rsa.private", said)
             self.assertIn("chmod 600", said)
@@ -171,11 +176,10 @@ class Startup(Case):
         try:
             with open(path, "wb") as file:
                 file.write(b"-----BEGIN PRIVATE KEY-----\nno\n")
-            status, out = self.run_daemon()
+            out = self.started()
         finally:
             with open(path, "wb") as file:
                 file.write(before)
-        self.want(2, status, f"exit status ({out})")
         self.assertIn("a.example/rsa.private", out)
 
     def test_map_with_a_mistake(self):

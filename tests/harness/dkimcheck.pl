@@ -1,37 +1,25 @@
 #!/usr/bin/perl
-# Verify a message with Mail::DKIM. Keys come from a file of lines
-# "NAME<tab>RECORD"; nobody is asked. One line a signature on standard output:
-# DOMAIN SELECTOR ALGORITHM RESULT DETAIL.
+# Verify messages with Mail::DKIM. Keys come from a file of lines
+# "NAME<tab>RECORD"; nobody is asked. Each message on standard input is
+# preceded by a line with its length. For each signature of a message there is
+# a line on standard output,
+#
+#     DOMAIN SELECTOR ALGORITHM RESULT B HASH DETAIL
+#
+# where B is b= without blanks, and after a message's last one a line ".".
 #
 # Debian's Mail::DKIM knows RSA only. For Ed25519 its parser, its
-# canonicalization and its hashes are used, and openssl(1) checks the
-# signature of the hash (RFC 8463).
+# canonicalization and its hashes are used: RESULT is about the body, and HASH
+# is what B has to be a signature of (RFC 8463), in hexadecimal.
 use strict;
 use warnings;
 
 package Mail::DKIM::Algorithm::ed25519_sha256;
 use parent 'Mail::DKIM::Algorithm::rsa_sha256';
-use File::Temp;
-use MIME::Base64;
-
-sub file_with {
-	my ($octets) = @_;
-	my $file = File::Temp->new;
-	binmode $file;
-	print {$file} $octets;
-	close $file;
-	return $file;
-}
 
 sub verify {
 	my ($self) = @_;
-	my $raw = decode_base64($self->signature->get_public_key->data);
-	my $key = file_with(pack('H*', '302a300506032b6570032100') . $raw);
-	my $hash = file_with($self->{header_digest}->digest);
-	my $signature = file_with(decode_base64($self->signature->data));
-	my $said = qx{openssl pkeyutl -verify -pubin -keyform DER -rawin \\
-	    -inkey $key -in $hash -sigfile $signature 2>&1};
-	return if $? != 0;
+	$self->signature->{hash} = unpack 'H*', $self->{header_digest}->digest;
 	return $self->check_body_hash;
 }
 
@@ -65,13 +53,13 @@ close $keys;
 
 my $algorithm_class = \&Mail::DKIM::Signature::get_algorithm_class;
 *Mail::DKIM::Signature::get_algorithm_class = sub {
-	return $_[1] eq 'ed25519-sha256'
+	return ($_[1] // '') eq 'ed25519-sha256'
 	    ? 'Mail::DKIM::Algorithm::ed25519_sha256'
 	    : $algorithm_class->(@_);
 };
 my $hash_algorithm = \&Mail::DKIM::Signature::hash_algorithm;
 *Mail::DKIM::Signature::hash_algorithm = sub {
-	return $_[0]->algorithm eq 'ed25519-sha256' ? 'sha256'
+	return ($_[0]->algorithm // '') eq 'ed25519-sha256' ? 'sha256'
 	    : $hash_algorithm->(@_);
 };
 my $check = \&Mail::DKIM::PublicKey::check;
@@ -82,13 +70,37 @@ my $check = \&Mail::DKIM::PublicKey::check;
 	return 1;
 };
 
-my $verifier = Mail::DKIM::Verifier->new(Strict => 1);
+# A word of a line: no blanks, not empty.
+sub word {
+	my ($text) = @_;
+	$text =~ s/\s+//g if defined $text;
+	return defined $text && $text ne '' ? $text : '-';
+}
+
+sub verify {
+	my ($message) = @_;
+	my $verifier = Mail::DKIM::Verifier->new(Strict => 1);
+	for (my $at = 0; $at < length $message; $at += 65536) {
+		$verifier->PRINT(substr $message, $at, 65536);
+	}
+	$verifier->CLOSE;
+	for my $signature ($verifier->signatures) {
+		my $detail = $signature->result_detail // '';
+		$detail =~ s/\s+/ /g;
+		print join(' ', word($signature->domain),
+		    word($signature->selector), word($signature->algorithm),
+		    word($signature->result), word($signature->data),
+		    word($signature->{hash}), $detail), "\n";
+	}
+}
+
 binmode STDIN;
-my $block;
-$verifier->PRINT($block) while read STDIN, $block, 65536;
-$verifier->CLOSE;
-for my $signature ($verifier->signatures) {
-	printf "%s %s %s %s %s\n", $signature->domain, $signature->selector,
-	    $signature->algorithm, $signature->result // 'none',
-	    $signature->result_detail // '';
+binmode STDOUT;
+$| = 1;
+while (defined(my $length = <STDIN>)) {
+	my $got = read STDIN, my $message, $length;
+	die "input ends early\n" if $got != $length;
+	eval { verify($message); 1 } or print '- - - died - - ',
+	    $@ =~ s/\s+/ /gr, "\n";
+	print ".\n";
 }
