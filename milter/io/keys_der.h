@@ -1,8 +1,9 @@
 /* keys_der: private keys in DER, read strictly: RSAPrivateKey of PKCS#1 (RFC
  * 8017 §A.1.2) and PrivateKeyInfo of PKCS#8 (RFC 5958) with that in it, or with
  * an Ed25519 key (RFC 8410); and the DER of public ones. OpenSSL's decoders
- * take ten times as long as making the key object of the numbers. Pure. Private
- * to keys. */
+ * take ten times as long as making the key object of the numbers. Also what to
+ * say to who put something else where a private key belongs. Pure. Private to
+ * keys. */
 #ifndef MILTER_IO_KEYS_DER_H
 #define MILTER_IO_KEYS_DER_H
 
@@ -36,6 +37,22 @@ struct key_der {
 	const unsigned char *seed;              /* of Ed25519 */
 	const unsigned char *seed_public; /* NULL: not there, as is usual */
 };
+
+/* What is taken for a private key, and is none that can be used. */
+enum key_other {
+	KEY_OTHER_UNKNOWN,
+	KEY_OTHER_ALGORITHM, /* a private key of EC, DSA and the like */
+	KEY_OTHER_ENCRYPTED,
+	KEY_OTHER_PUBLIC,
+	KEY_OTHER_CERTIFICATE, /* or a request for one */
+	KEY_OTHER_BUNDLE,      /* PKCS#12 */
+	KEY_OTHER_OPENSSH,
+	KEY_OTHER_RECORD, /* what belongs into the DNS */
+	KEY_OTHER_UTF16,
+};
+
+/* Say that it is the other, and what to do. Returns false. */
+bool keys_der_refuse(enum key_other other, struct fault *fault);
 
 /* Read all length octets at der, which are borrowed by what comes out. Nothing
  * is said about whether the numbers fit. False with words. */

@@ -11,6 +11,14 @@
 /* A file that changes while it is read is read again, so often. */
 enum { READINGS = 3 };
 
+/* A file that is read: name in directory_fd, path for words. */
+struct opened {
+	int directory_fd;
+	const char *name;
+	const char *path;
+	int fd;
+};
+
 bool
 keys_file_is_absent(int error)
 {
@@ -85,49 +93,39 @@ is_trustworthy(const struct stat *status, const char *path, struct fault *fault)
 	return true;
 }
 
-/* What errno says when path can't be had. */
-static bool
-refuse_errno(struct fault *fault, const char *path)
+/* What errno says. */
+static void
+refuse_errno(const struct opened *file, struct fault *fault)
 {
-	int error = errno;
-	bool is_passing = error == EMFILE || error == ENFILE || error == ENOMEM
-	    || error == EIO || error == EINTR;
-
-	if (error == EACCES)
-		fault_set(fault, FAULT_PERMANENT,
-		    "%s: not readable for uid %ju: chown or chmod it", path,
-		    (uintmax_t)geteuid());
-	else
-		fault_set(fault, is_passing ? FAULT_TEMPORARY : FAULT_PERMANENT,
-		    "%s: %s", path, strerror(error));
-	return false;
+	secret_file_refuse(file->directory_fd, file->name, file->path, fault);
 }
 
-/* All of the file, at most KEYS_FILE_BYTES, into data. */
+/* All of the file, at most KEYS_FILE_BYTES, into data. expected_bytes is the
+ * size that it had: when more was asked for and no more came, that was all. */
 static bool
-read_all(int fd, char data[KEYS_FILE_BYTES], size_t *length_out)
+read_all(int fd, off_t expected_bytes, char data[KEYS_FILE_BYTES],
+    size_t *length_out)
 {
-	size_t length = 0;
-
 	*length_out = 0;
-	while (length < KEYS_FILE_BYTES) {
-		ssize_t got = pread(
-		    fd, data + length, KEYS_FILE_BYTES - length, (off_t)length);
+	while (*length_out < KEYS_FILE_BYTES) {
+		ssize_t got = pread(fd, data + *length_out,
+		    KEYS_FILE_BYTES - *length_out, (off_t)*length_out);
 
 		if (got < 0 && errno == EINTR)
 			continue;
 		if (got < 0)
 			return false;
-		if (got == 0)
+		*length_out += (size_t)got;
+		if (got == 0 || (off_t)*length_out == expected_bytes)
 			break;
-		length += (size_t)got;
-		*length_out = length;
 	}
 	return true;
 }
 
 /* Read the file until it doesn't change meanwhile. *stamp is that of the open
- * file, and afterwards that of what was read. */
+ * file, and afterwards that of what was read. Without the second look half of
+ * an old and half of a new key might be taken, and what is half-written be
+ * held for settled. */
 static bool
 read_whole(int fd, char data[KEYS_FILE_BYTES], size_t *length_out,
     struct key_stamp *stamp)
@@ -136,7 +134,8 @@ read_whole(int fd, char data[KEYS_FILE_BYTES], size_t *length_out,
 		struct key_stamp before = *stamp;
 		struct stat status;
 
-		if (!read_all(fd, data, length_out) || fstat(fd, &status) != 0)
+		if (!read_all(fd, before.size_bytes, data, length_out)
+		    || fstat(fd, &status) != 0)
 			return false;
 		*stamp = keys_stamp(&status);
 		if (keys_stamps_are_equal(&before, stamp))
@@ -146,21 +145,21 @@ read_whole(int fd, char data[KEYS_FILE_BYTES], size_t *length_out,
 }
 
 static enum keys_file_state
-read_key(int fd, const char *path, struct parsed_key *key_out,
+read_key(const struct opened *file, struct parsed_key *key_out,
     struct key_stamp *stamp, struct fault *fault)
 {
 	char data[KEYS_FILE_BYTES]; /* of which little is touched */
 	enum keys_file_state state = KEYS_FILE_BAD;
 	size_t length;
 
-	if (!read_whole(fd, data, &length, stamp))
-		refuse_errno(fault, path);
+	if (!read_whole(file->fd, data, &length, stamp))
+		refuse_errno(file, fault);
 	else if (keys_parse(data, length, key_out, fault))
 		state = KEYS_FILE_GOOD;
 	else {
 		if (fault->kind == FAULT_PERMANENT)
 			state = KEYS_FILE_NO_KEY;
-		fault_prefix(fault, "%s: ", path);
+		fault_prefix(fault, "%s: ", file->path);
 	}
 	OPENSSL_cleanse(data, length);
 	return state;
@@ -171,27 +170,28 @@ keys_file_read(int directory_fd, const char *name, const char *path,
     struct parsed_key *key_out, struct key_stamp *stamp_out,
     struct fault *fault)
 {
-	enum keys_file_state state = KEYS_FILE_BAD;
-	struct stat status;
 	/* Not to hang on a FIFO. A symbolic link is followed: what is checked
 	 * is what was opened. */
-	int fd = openat(
-	    directory_fd, name, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+	const struct opened file = { directory_fd, name, path,
+		openat(directory_fd, name,
+		    O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY) };
+	enum keys_file_state state = KEYS_FILE_BAD;
+	struct stat status;
 
 	*key_out = (struct parsed_key){ 0 };
-	if (fd < 0) {
+	if (file.fd < 0) {
 		state = keys_file_is_absent(errno) ? KEYS_FILE_MISSING
 						   : KEYS_FILE_BAD;
-		refuse_errno(fault, path);
+		refuse_errno(&file, fault);
 		return state;
 	}
-	if (fstat(fd, &status) != 0)
-		refuse_errno(fault, path);
+	if (fstat(file.fd, &status) != 0)
+		refuse_errno(&file, fault);
 	else {
 		*stamp_out = keys_stamp(&status);
 		if (is_trustworthy(&status, path, fault))
-			state = read_key(fd, path, key_out, stamp_out, fault);
+			state = read_key(&file, key_out, stamp_out, fault);
 	}
-	close(fd);
+	close(file.fd);
 	return state;
 }

@@ -1,8 +1,12 @@
 #include "milter/io/keys_pem.h"
 
+#include "milter/io/keys_der.h"
+#include "policy/base64.h"
+#include "policy/der.h"
+
 #include <string.h>
 
-enum { SEXTET_BITS = 6, LABEL_BYTES = 32 };
+enum { LABEL_BYTES = 32 };
 
 static const char begin[] = "-----BEGIN ";
 static const char end[] = "-----END ";
@@ -109,61 +113,27 @@ take_block(struct span from, struct block *block)
 	return true;
 }
 
-static int
-sextet(char octet)
-{
-	if (octet >= 'A' && octet <= 'Z')
-		return octet - 'A';
-	if (octet >= 'a' && octet <= 'z')
-		return octet - 'a' + 26;
-	if (octet >= '0' && octet <= '9')
-		return octet - '0' + 52;
-	return octet == '+' ? 62 : octet == '/' ? 63 : -1;
-}
-
-static bool
-is_blank(char octet)
-{
-	return octet == ' ' || octet == '\t' || octet == '\r' || octet == '\n';
-}
-
-/* Base64 with blanks anywhere, and with the '=' at its end. *made_out is how
- * much of der was written, whatever comes of it. */
 static bool
 decode(const struct span *from, unsigned char der[KEYS_DER_BYTES],
-    size_t *made_out, struct fault *fault)
+    size_t *length_out, struct fault *fault)
 {
-	unsigned bits = 0;
-	size_t sextets = 0;
-	size_t fill = 0;
-
-	*made_out = 0;
-	for (size_t i = 0; i < from->length; i++) {
-		int value = sextet(from->at[i]);
-
-		if (is_blank(from->at[i]))
-			continue;
-		if (from->at[i] == '=')
-			fill++;
-		else if (value < 0 || fill > 0)
-			return refuse(fault,
-			    "no private key in PEM form: something in it isn't "
-			    "base64");
-		if (value < 0)
-			continue;
-		bits = (bits << SEXTET_BITS | (unsigned)value) & 0xFFFFFF;
-		if (sextets++ % 4 == 0)
-			continue;
-		if (*made_out == KEYS_DER_BYTES)
-			return refuse(fault, "too large to be a private key");
-		der[(*made_out)++] =
-		    (unsigned char)(bits >> (6 - 2 * ((sextets - 1) % 4)));
-	}
-	if (*made_out == 0 || sextets % 4 == 1 || fill > 2
-	    || (sextets + fill) % 4 != 0)
+	switch (base64_decode(
+	    from->at, from->length, der, KEYS_DER_BYTES, length_out)) {
+	case BASE64_WHOLE:
+		if (*length_out > 0)
+			return true;
+		break;
+	case BASE64_FOREIGN:
 		return refuse(fault,
-		    "no private key in PEM form: its base64 isn't whole");
-	return true;
+		    "no private key in PEM form: something in it isn't base64");
+	case BASE64_LONG:
+		return refuse(fault, "too large to be a private key");
+	case BASE64_UNFILLED:
+	case BASE64_BROKEN:
+		break;
+	}
+	return refuse(
+	    fault, "no private key in PEM form: its base64 isn't whole");
 }
 
 /* Does label say that a key of ours may be in it? */
@@ -202,32 +172,49 @@ after_headers(const struct span *inside)
 }
 
 /* What a block that holds no key of ours is. */
-static const char *
-describe(const struct block *block)
+static enum key_other
+other_of(const struct block *block)
 {
 	static const struct {
 		const char *label;
-		const char *words;
+		enum key_other other;
 	} others[] = {
-		{ "PUBLIC KEY",
-		    "no private key but a public one: put the private one "
-		    "there" },
-		{ "RSA PUBLIC KEY",
-		    "no private key but a public one: put the private one "
-		    "there" },
-		{ "EC PRIVATE KEY",
-		    "neither an RSA nor an Ed25519 key: DKIM knows no other" },
-		{ "DSA PRIVATE KEY",
-		    "neither an RSA nor an Ed25519 key: DKIM knows no other" },
-		{ "OPENSSH PRIVATE KEY",
-		    "no private key in PEM form but one of OpenSSH: make one "
-		    "with posternctl genkey" },
+		{ "PUBLIC KEY", KEY_OTHER_PUBLIC },
+		{ "RSA PUBLIC KEY", KEY_OTHER_PUBLIC },
+		{ "EC PARAMETERS", KEY_OTHER_ALGORITHM },
+		{ "EC PRIVATE KEY", KEY_OTHER_ALGORITHM },
+		{ "DSA PARAMETERS", KEY_OTHER_ALGORITHM },
+		{ "DSA PRIVATE KEY", KEY_OTHER_ALGORITHM },
+		{ "OPENSSH PRIVATE KEY", KEY_OTHER_OPENSSH },
+		{ "CERTIFICATE", KEY_OTHER_CERTIFICATE },
+		{ "X509 CERTIFICATE", KEY_OTHER_CERTIFICATE },
+		{ "TRUSTED CERTIFICATE", KEY_OTHER_CERTIFICATE },
+		{ "CERTIFICATE REQUEST", KEY_OTHER_CERTIFICATE },
+		{ "NEW CERTIFICATE REQUEST", KEY_OTHER_CERTIFICATE },
 	};
 
 	for (size_t i = 0; i < sizeof(others) / sizeof(others[0]); i++)
 		if (is_label(&block->label, others[i].label))
-			return others[i].words;
-	return "no private key in PEM form: put a whole one there";
+			return others[i].other;
+	return KEY_OTHER_UNKNOWN;
+}
+
+/* What a text is that has no block in it. */
+static enum key_other
+other_text(const struct span *text)
+{
+	static const char record[] = "v=DKIM1";
+
+	/* With a mark of the order of its octets, or by every other one. */
+	if (text->length >= 2
+	    && (memcmp(text->at, "\xff\xfe", 2) == 0
+		|| memcmp(text->at, "\xfe\xff", 2) == 0
+		|| memcmp(text->at, "-\0", 2) == 0
+		|| memcmp(text->at, "\0-", 2) == 0))
+		return KEY_OTHER_UTF16;
+	return find(text, record, sizeof(record) - 1) != NULL
+	    ? KEY_OTHER_RECORD
+	    : KEY_OTHER_UNKNOWN;
 }
 
 static bool
@@ -237,8 +224,7 @@ decode_block(const struct block *block, unsigned char der[KEYS_DER_BYTES],
 	struct span inside;
 
 	if (is_encrypted(block))
-		return refuse(
-		    fault, "the key is encrypted: store it without a password");
+		return keys_der_refuse(KEY_OTHER_ENCRYPTED, fault);
 	if (!block->is_whole)
 		return refuse(fault,
 		    "no private key in PEM form: its END line is missing, put "
@@ -249,40 +235,79 @@ decode_block(const struct block *block, unsigned char der[KEYS_DER_BYTES],
 
 /* Is all of text of the letters of base64? */
 static bool
-is_base64(const char *text, size_t length)
+is_base64(const struct span *text)
 {
 	size_t letters = 0;
 
-	for (size_t i = 0; i < length; i++) {
-		letters += sextet(text[i]) >= 0;
-		if (sextet(text[i]) < 0 && text[i] != '=' && !is_blank(text[i]))
+	for (size_t i = 0; i < text->length; i++) {
+		char octet = text->at[i];
+
+		letters += base64_is_letter(octet);
+		if (!base64_is_letter(octet) && octet != '='
+		    && !base64_is_blank(octet))
 			return false;
 	}
 	return letters > 0;
+}
+
+/* Is text one element of DER, from its first octet to its last? */
+static bool
+is_der(const struct span *text)
+{
+	struct der from = { (const unsigned char *)text->at, text->length };
+	struct der inside;
+
+	return der_take(&from, DER_SEQUENCE, &inside) && from.left == 0;
+}
+
+static bool
+copy(const struct span *text, unsigned char der[KEYS_DER_BYTES],
+    size_t *length_out, struct fault *fault)
+{
+	if (text->length > KEYS_DER_BYTES)
+		return refuse(fault, "too large to be a private key");
+	memcpy(der, text->at, text->length);
+	*length_out = text->length;
+	return true;
+}
+
+/* The first block that is a key of ours. */
+static bool
+decode_blocks(struct span rest, unsigned char der[KEYS_DER_BYTES],
+    size_t *length_out, struct fault *fault)
+{
+	const char *stop = rest.at + rest.length;
+	enum key_other other = other_text(&rest);
+	struct block block;
+
+	while (seek_begin(&rest) && take_block(rest, &block)) {
+		if (is_plain(&block.label) || is_encrypted(&block))
+			return decode_block(&block, der, length_out, fault);
+		if (other == KEY_OTHER_UNKNOWN)
+			other = other_of(&block);
+		rest = (struct span){ block.next, (size_t)(stop - block.next) };
+	}
+	return keys_der_refuse(other, fault);
 }
 
 bool
 keys_pem_decode(const char *text, size_t length,
     unsigned char der[KEYS_DER_BYTES], size_t *length_out, struct fault *fault)
 {
-	static const char no_key[] =
-	    "no private key in PEM form: put a whole one there";
-	const char *why = no_key;
+	/* Some editors put it before all text. */
+	static const char utf8_mark[] = "\xef\xbb\xbf";
+	const size_t mark_length = sizeof(utf8_mark) - 1;
 	struct span rest = { text, length };
-	struct block block;
 
 	*length_out = 0;
-	if (is_base64(text, length))
+	if (length >= mark_length && memcmp(text, utf8_mark, mark_length) == 0)
+		rest =
+		    (struct span){ text + mark_length, length - mark_length };
+	if (is_base64(&rest))
 		return decode(&rest, der, length_out, fault);
-	while (seek_begin(&rest) && take_block(rest, &block)) {
-		if (is_plain(&block.label) || is_encrypted(&block))
-			return decode_block(&block, der, length_out, fault);
-		if (why == no_key)
-			why = describe(&block);
-		rest = (struct span){ block.next,
-			(size_t)(text + length - block.next) };
-	}
-	return refuse(fault, why);
+	if (is_der(&rest))
+		return copy(&rest, der, length_out, fault);
+	return decode_blocks(rest, der, length_out, fault);
 }
 
 size_t

@@ -1,5 +1,5 @@
-/* keys_pem: the octets of a private key out of a text: PEM, in lines or in one,
- * or bare base64. Pure. Private to keys. */
+/* keys_pem: the octets of a private key out of a file or a text: PEM, in lines
+ * or in one, bare base64, or DER as it is. Pure. Private to keys. */
 #ifndef MILTER_IO_KEYS_PEM_H
 #define MILTER_IO_KEYS_PEM_H
 
@@ -12,10 +12,11 @@
 enum { KEYS_DER_BYTES = 16384 };
 
 /* Decode the first private key of text into der, of which the caller wipes
- * *length_out octets, also after a fault. PEM
- * begins at the beginning of a line; what stands before and behind it doesn't
- * matter. Only if there is none is all of text taken as base64 ("MII..."), as
- * OpenDKIM takes it. False with words. */
+ * *length_out octets, also after a fault. PEM begins at the beginning of a
+ * line; what stands before and behind it doesn't matter. Text of nothing but
+ * base64 ("MII...") is taken as OpenDKIM takes it, and what is DER from its
+ * first octet to its last is taken as it is. False with words, which say what
+ * it is instead if that can be seen. */
 bool keys_pem_decode(const char *text, size_t length,
     unsigned char der[KEYS_DER_BYTES], size_t *length_out, struct fault *fault);
 

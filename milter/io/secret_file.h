@@ -9,7 +9,10 @@
 #include <stddef.h>
 #include <sys/stat.h>
 
-enum { SECRET_LINE_BYTES = 1024 }; /* longest line, with the NUL */
+enum {
+	SECRET_LINE_BYTES = 1024, /* longest line, with the NUL */
+	SECRET_FILE_WHO_BYTES = 64,
+};
 
 /* Can only root, this process and its groups have read it, and only the first
  * two have written it? status is of the open file, path for the words, and
@@ -20,6 +23,19 @@ bool secret_file_is_trusted(const struct stat *status, const char *path,
 
 /* Is group one that this process is in? Any thread. */
 bool secret_file_is_own_group(gid_t group);
+
+/* Call user or group by its name, or else its number: "the user postern", "uid
+ * 4242"; "the group mail", "group 4343". Returns words_out. Asks the system's
+ * user database: only for the words of a fault. Any thread. */
+const char *secret_file_user(uid_t user, char words_out[SECRET_FILE_WHO_BYTES]);
+const char *
+secret_file_group(gid_t group, char words_out[SECRET_FILE_WHO_BYTES]);
+
+/* Say why the file name in directory_fd, which words call path, can't be had,
+ * as errno tells, and what to do. FAULT_TEMPORARY if that may pass by itself.
+ * Returns false. Any thread. */
+bool secret_file_refuse(
+    int directory_fd, const char *name, const char *path, struct fault *fault);
 
 /* Read the first line of path, without its newline. The caller wipes it with
  * secret_file_wipe(). False with words, which never hold what was read:

@@ -1,8 +1,12 @@
 /* What of a domain's key files must be refused, and in which words. */
 #include "milter/io/keys.h"
 #include "milter/io/keys_file.h"
+#include "milter/io/secret_file.h"
 #include "tests/unit/keys_fixture.h"
 
+#include <fcntl.h>
+#include <grp.h>
+#include <pwd.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -161,6 +165,143 @@ test_owner(void **state)
 	place_close(place);
 }
 
+/* ---- whom words name ---------------------------------------------------- */
+
+enum { NAMELESS = 4242, NAMED = 65534, NAMELESS_GROUP = 4343 };
+
+/* What is said to user of the file name in the place; the caller frees it. */
+static char *
+said_to(uid_t user, const struct place *place, const char *name)
+{
+	struct fault fault = { .kind = FAULT_NONE };
+	struct parsed_key key = { 0 };
+	char *path = place_path(place, name);
+	struct key_stamp stamp;
+	enum keys_file_state state;
+
+	assert_int_equal(0, seteuid(user));
+	state = keys_file_read(AT_FDCWD, path, "F", &key, &stamp, &fault);
+	assert_int_equal(0, seteuid(0));
+	keys_parse_clear(&key);
+	free(path);
+	if (state == KEYS_FILE_GOOD)
+		return strdup("a key");
+	assert_int_equal(KEYS_FILE_BAD, state);
+	assert_int_equal(FAULT_PERMANENT, fault.kind);
+	return strdup(fault.words);
+}
+
+/* format with who in place of its %s; the caller frees it. */
+static char *
+replaced(const char *format, const char *who)
+{
+	const char *at = strstr(format, "%s");
+	char *made = NULL;
+
+	if (at == NULL)
+		return strdup(format);
+	assert_true(
+	    asprintf(&made, "%.*s%s%s", (int)(at - format), format, who, at + 2)
+	    > 0);
+	return made;
+}
+
+/* %s is the name of NAMED as the system has it. */
+static const struct who_case {
+	const char *name;
+	uid_t user; /* who reads */
+	uid_t owner;
+	gid_t group;
+	mode_t mode;
+	mode_t directory_mode;
+	const char *wanted;
+} who_cases[] = {
+	{ "his own", NAMED, NAMED, 0, 0600, 0755, "a key" },
+	{ "root's", NAMED, 0, 0, 0600, 0755,
+	    "F: the user %s can't read it: chown it to that user" },
+	{ "root's for a group", NAMED, 0, NAMELESS_GROUP, 0640, 0755,
+	    "F: the user %s can't read it: chown it to that user" },
+	{ "root's, for one without a name", NAMELESS, 0, 0, 0600, 0755,
+	    "F: uid 4242 can't read it: chown it to that user" },
+	{ "his own, but closed", NAMED, NAMED, 0, 0000, 0755,
+	    "F: the user %s can't read it: chmod 600 it" },
+	{ "behind a closed directory", NAMED, NAMED, 0, 0600, 0700,
+	    "F: the user %s can't get there: chmod or chown the directories "
+	    "on the way" },
+	{ "somebody's, for root", 0, NAMED, 0, 0600, 0755,
+	    "F: it belongs to the user %s, who can change it: chown it to "
+	    "root" },
+	{ "somebody's, for another", NAMED, NAMELESS, 0, 0644, 0755,
+	    "F: it belongs to uid 4242, who can change it: chown it to root "
+	    "or to the user %s" },
+	{ "somebody's, for one without a name", NAMELESS, NAMED, 0, 0644, 0755,
+	    "F: it belongs to the user %s, who can change it: chown it to "
+	    "root or to uid 4242" },
+	{ "a group's", 0, 0, NAMELESS_GROUP, 0640, 0755,
+	    "F: group 4343 can read it: chmod 600 it" },
+};
+
+static void
+expect_who(const struct place *place, const struct who_case *c,
+    const char *user, const char *directory, const char *path)
+{
+	char *got;
+	char *wanted;
+
+	assert_int_equal(0, chown(path, c->owner, c->group));
+	assert_int_equal(0, chmod(path, c->mode));
+	assert_int_equal(0, chmod(directory, c->directory_mode));
+	got = said_to(c->user, place, "d/s1.private");
+	wanted = replaced(c->wanted, user);
+	if (strcmp(wanted, got) != 0)
+		fail_msg("%s: wanted %s, got %s", c->name, wanted, got);
+	free(got);
+	free(wanted);
+}
+
+static void
+test_who(void **state)
+{
+	struct place *place = place_open(4);
+	char *directory = place_path(place, "d");
+	char *path = place_path(place, "d/s1.private");
+	const bool may_try = geteuid() == 0 && getpwuid(NAMELESS) == NULL
+	    && getgrgid(NAMELESS_GROUP) == NULL && getpwuid(NAMED) != NULL;
+
+	(void)state;
+	if (may_try) {
+		char *user = strdup(getpwuid(NAMED)->pw_name);
+
+		assert_int_equal(0, chmod(place->directory, 0755));
+		place_put_directory(place, "d", 0755);
+		place_put_text(place, "d/s1.private", TEXT_ED25519);
+		for (size_t i = 0; i < COUNT(who_cases); i++)
+			expect_who(place, &who_cases[i], user, directory, path);
+		assert_int_equal(0, unlink(path));
+		assert_int_equal(0, rmdir(directory));
+		free(user);
+	}
+	free(directory);
+	free(path);
+	place_close(place);
+	if (!may_try)
+		skip(); /* only root can be another */
+}
+
+static void
+test_names(void **state)
+{
+	char words[SECRET_FILE_WHO_BYTES];
+
+	(void)state;
+	assert_string_equal("the user root", secret_file_user(0, words));
+	assert_string_equal("the group root", secret_file_group(0, words));
+	assert_string_equal(
+	    "uid 4000000000", secret_file_user(4000000000U, words));
+	assert_string_equal(
+	    "group 4000000000", secret_file_group(4000000000U, words));
+}
+
 /* ---- a directory -------------------------------------------------------- */
 
 /* Whose a directory may be; both that of all domains and a domain's. */
@@ -283,6 +424,8 @@ main(void)
 		cmocka_unit_test(test_odd_contents),
 		cmocka_unit_test(test_not_a_file),
 		cmocka_unit_test(test_owner),
+		cmocka_unit_test(test_who),
+		cmocka_unit_test(test_names),
 		cmocka_unit_test(test_directory_owner),
 		cmocka_unit_test(test_file_names),
 		cmocka_unit_test(test_too_many),
