@@ -164,6 +164,14 @@ wipe(const char *value)
 		OPENSSL_cleanse((char *)(uintptr_t)value, strlen(value));
 }
 
+void
+keys_ask_name_entry(
+    const struct map_source *map, const char *domain, struct fault *fault)
+{
+	fault_prefix(fault, "map %s:%s: %.253s: ", map_words[map->kind],
+	    map->name, domain);
+}
+
 static void
 read_value(const struct key_question *question, const char *value,
     struct key_look *look)
@@ -172,9 +180,8 @@ read_value(const struct key_question *question, const char *value,
 	if (look->set != NULL)
 		digest(value, look->set->digest);
 	else if (look->fault.kind == FAULT_PERMANENT)
-		fault_prefix(&look->fault,
-		    "map %s:%s: %s: ", map_words[question->map->kind],
-		    question->map->name, question->name);
+		keys_ask_name_entry(
+		    question->map, question->name, &look->fault);
 }
 
 static bool
@@ -214,11 +221,40 @@ look_into_map(const struct key_question *question,
 	return !is_as_before;
 }
 
+/* ---- directories -------------------------------------------------------- */
+
+/* Looked at once a second for all the domains in it. */
+static bool
+is_safe_place(struct key_place *place, uint64_t now_ms)
+{
+	uint64_t safe_ms = atomic_load(&place->safe_ms);
+
+	/* The clock may have been read before another thread's. */
+	if (safe_ms != 0
+	    && (now_ms <= safe_ms || now_ms - safe_ms < KEYS_STALE_MS))
+		return true;
+	if (!keys_directory_is_safe(place->name, NULL))
+		return false;
+	atomic_store(&place->safe_ms, now_ms);
+	return true;
+}
+
+static bool
+is_domain_as_before(const struct key_question *question,
+    const struct key_known *known, uint64_t now_ms)
+{
+	bool has_directory = known->set != NULL && known->set->has_directory;
+
+	return (!has_directory || is_safe_place(question->place, now_ms))
+	    && keys_domain_is_as_before(
+		question->place->name, question->name, known->set);
+}
+
 /* ---- all of them -------------------------------------------------------- */
 
 bool
 keys_ask(const struct key_question *question, const struct key_known *known,
-    struct key_look *look_out)
+    uint64_t now_ms, struct key_look *look_out)
 {
 	const char *name = question->name;
 
@@ -226,8 +262,7 @@ keys_ask(const struct key_question *question, const struct key_known *known,
 	switch (question->place->kind) {
 	case PLACE_DIRECTORY:
 		if (known->is_there
-		    && keys_domain_is_as_before(
-			question->place->name, name, known->set))
+		    && is_domain_as_before(question, known, now_ms))
 			return false;
 		keys_domain_look(question->place->name, name, look_out);
 		return true;

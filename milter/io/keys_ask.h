@@ -11,7 +11,7 @@ enum { KEYS_MAP_STALE_MS = KEYS_STALE_MS / 2 };
 
 /* What is looked for, and where; all borrowed. */
 struct key_question {
-	const struct key_place *place;
+	struct key_place *place;
 	const char *name; /* of the entry: a domain, path or digest */
 	const struct map_source *map; /* of PLACE_MAP */
 	struct tables *tables;        /* to ask it by; may be NULL */
@@ -22,9 +22,14 @@ struct key_question {
  * all other maps, and for a file that isn't there. False with words. */
 bool keys_ask_is_private(const struct map_source *map, struct fault *fault);
 
-/* Look. False: it is all as known, which then is_there. */
+/* Put "map KIND:NAME: DOMAIN: " before the words of a fault. */
+void keys_ask_name_entry(
+    const struct map_source *map, const char *domain, struct fault *fault);
+
+/* Look; now_ms is the cache's time. False: it is all as known, which then
+ * is_there. */
 bool keys_ask(const struct key_question *question,
-    const struct key_known *known, struct key_look *look_out);
+    const struct key_known *known, uint64_t now_ms, struct key_look *look_out);
 
 /* Is something there, good or bad? True also where that can't be found out. No
  * key is parsed. */

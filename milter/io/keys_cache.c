@@ -30,7 +30,7 @@ is_place(const struct key_place *place, enum key_place_kind kind,
 	    && strcmp(place->socket, socket) == 0;
 }
 
-const struct key_place *
+struct key_place *
 keys_cache_place(struct keys_cache *cache, enum key_place_kind kind,
     const char *name, const struct map_source *map)
 {
@@ -50,6 +50,7 @@ keys_cache_place(struct keys_cache *cache, enum key_place_kind kind,
 	place = malloc(sizeof(*place) + name_size + socket_size);
 	if (place == NULL)
 		return NULL;
+	atomic_init(&place->safe_ms, 0);
 	place->kind = kind;
 	place->map_kind = map_kind;
 	place->name = memcpy(place->texts, name, name_size);

@@ -10,6 +10,7 @@
 #include "conf/conf.h"
 #include "milter/io/keys_look.h"
 
+#include <stdatomic.h>
 #include <stdint.h>
 #include <sys/queue.h>
 
@@ -37,7 +38,9 @@ struct key_place {
 	enum map_kind map_kind;
 	const char *socket; /* of a socketmap; else "" */
 	const char *name;
-	char texts[]; /* both */
+	_Atomic uint64_t safe_ms; /* when a directory was last seen to be safe
+				     from others' writing; 0: never */
+	char texts[];             /* both */
 };
 
 enum keys_segment {
@@ -93,7 +96,7 @@ void keys_cache_init(struct keys_cache *cache, size_t most);
 
 /* The place of that kind and name; map is that of PLACE_MAP, whose name isn't
  * looked at. NULL: no memory. */
-const struct key_place *keys_cache_place(struct keys_cache *cache,
+struct key_place *keys_cache_place(struct keys_cache *cache,
     enum key_place_kind kind, const char *name, const struct map_source *map);
 
 /* What is known of name in place, or NULL. */

@@ -7,7 +7,7 @@
 
 #include <dirent.h>
 #include <errno.h>
-#include <fcntl.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -295,64 +295,47 @@ keys_domain_look(
 }
 
 static bool
-is_file_as_before(
-    int directory_fd, const char *selector, const struct key_stamp *stamp)
+is_path_as_before(const char *path, const struct key_stamp *stamp)
 {
 	struct key_stamp now;
 	struct stat status;
-	bool is_there;
-	char *name;
 
-	if (asprintf(&name, "%s%s", selector, suffix) < 0)
-		return false;
-	is_there = fstatat(directory_fd, name, &status, 0) == 0;
-	free(name);
-	if (!is_there)
+	if (stat(path, &status) != 0)
 		return false;
 	now = keys_stamp(&status);
 	return keys_stamps_are_equal(&now, stamp);
 }
 
-static bool
-is_open_as_before(int directory_fd, const struct key_set *set)
-{
-	struct key_stamp now;
-	struct stat status;
-
-	if (fstat(directory_fd, &status) != 0)
-		return false;
-	now = keys_stamp(&status);
-	if (!keys_stamps_are_equal(&now, &set->directory))
-		return false;
-	for (size_t i = 0; i < set->ring.count; i++)
-		if (!is_file_as_before(directory_fd, set->keys[i].selector,
-			&set->origins[i].stamp))
-			return false;
-	return true;
-}
-
+/* Nearly every message asks this once its domain's second is over, so it costs
+ * no more than one stat(2) for each thing that may have changed: a stamp says
+ * which file it is of, however it was come by. */
 bool
 keys_domain_is_as_before(
     const char *directory, const char *domain, const struct key_set *set)
 {
-	bool has_directory = set != NULL && set->has_directory;
-	bool is_as_before;
-	char *path;
-	int fd;
+	char path[PATH_MAX];
+	int length = snprintf(path, sizeof(path), "%s/%s", directory, domain);
+	size_t left;
 
-	if (asprintf(&path, "%s/%s", directory, domain) < 0)
+	if (length < 0 || (size_t)length >= sizeof(path))
 		return false;
-	fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	if (fd < 0)
-		is_as_before = keys_file_is_absent(errno) && !has_directory;
-	else
-		is_as_before = has_directory
-		    && keys_directory_is_safe(directory, NULL)
-		    && is_open_as_before(fd, set);
-	if (fd >= 0)
-		close(fd);
-	free(path);
-	return is_as_before;
+	left = sizeof(path) - (size_t)length;
+	if (set == NULL || !set->has_directory) {
+		struct stat status;
+
+		return stat(path, &status) != 0 && keys_file_is_absent(errno);
+	}
+	if (!is_path_as_before(path, &set->directory))
+		return false;
+	for (size_t i = 0; i < set->ring.count; i++) {
+		int more = snprintf(path + length, left, "/%s%s",
+		    set->keys[i].selector, suffix);
+
+		if (more < 0 || (size_t)more >= left
+		    || !is_path_as_before(path, &set->origins[i].stamp))
+			return false;
+	}
+	return true;
 }
 
 bool

@@ -14,7 +14,8 @@ void keys_domain_look(
     const char *directory, const char *domain, struct key_look *look_out);
 
 /* Is directory/domain as a settled look without fault found it? set is that
- * look's, and may be NULL. Reads no file. */
+ * look's, and may be NULL. Reads no file, and doesn't look at directory itself.
+ */
 bool keys_domain_is_as_before(
     const char *directory, const char *domain, const struct key_set *set);
 

@@ -265,7 +265,7 @@ keys_known_find(struct keys_known *known, const struct key_question *question,
 	round = known->cache.round;
 	unlock(known);
 
-	has_changed = keys_ask(question, &before, &look);
+	has_changed = keys_ask(question, &before, now_ms, &look);
 
 	lock(known);
 	if (!has_changed)
@@ -282,19 +282,21 @@ keys_known_find(struct keys_known *known, const struct key_question *question,
 bool
 keys_known_has(struct keys_known *known, const struct key_question *question)
 {
-	uint64_t now_ms = keys_known_now_ms(known);
 	const struct known *entry;
+	struct key_set *set;
 	bool is_known;
-	bool has = false;
+	bool has;
 
 	lock(known);
 	entry = keys_cache_find(&known->cache, question->place, question->name);
-	is_known =
-	    entry != NULL && !entry->is_new && is_fresh(known, entry, now_ms);
-	if (is_known)
-		has = entry->finding != KEYS_NONE;
+	is_known = entry != NULL && !entry->is_new;
 	unlock(known);
-	return is_known ? has : keys_ask_has(question);
+	/* What is known costs less to look at again than to look for. */
+	if (!is_known)
+		return keys_ask_has(question);
+	has = !keys_known_find(known, question, &set, NULL) || set != NULL;
+	keys_known_drop(known, &set);
+	return has;
 }
 
 bool
