@@ -38,6 +38,7 @@ add_signatures(struct log_line *line, const struct message *message,
 	    line, "dkim", message->signature_count > 0 ? space : "none");
 	if (message->signature_count == 0)
 		log_line_text(line, "unsigned", message->signing_note);
+	log_line_text(line, "left_out", message->left_out);
 	if (message->self_check != NULL)
 		log_line_text(line, "self_check", message->self_check);
 }

@@ -80,9 +80,10 @@ struct chosen_keys {
 	struct signer_use uses[SIGNING_SIGNATURES];
 	struct signing_rules rules[SIGNING_SIGNATURES]; /* of each use */
 	size_t count;
-	/* Lent by keys: of the SigningTable, of a domain, of also_sign. */
-	const struct key_ring *rings[KEYS_MATCHES + 2];
-	size_t ring_count;
+	/* Lent by keys, with their i= if they are of the SigningTable; else of
+	 * a domain, of also_sign. */
+	struct key_match matches[KEYS_MATCHES + 2];
+	size_t match_count;
 };
 
 /* A message from MAIL to its end. Everything lives in its arena or is given
@@ -114,6 +115,8 @@ struct message {
 	const struct key *const *signature_keys; /* one for each */
 	size_t signature_count;
 	const char *signing_note; /* why it isn't signed, for the log */
+	const char *left_out;     /* signatures that couldn't be made beside
+				     the others, and why; NULL: none */
 	bool is_self_checked;
 	const char *self_check; /* what came of it; NULL: not done */
 

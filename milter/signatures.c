@@ -2,6 +2,11 @@
 
 #include "milter/choosing.h"
 #include "milter/io/clock.h"
+#include "policy/text.h"
+
+#include <string.h>
+
+enum { LEFT_OUT_BYTES = 1024 };
 
 /* What becomes of a message that a key's fault leaves unsigned; where that is
  * to be accepted, the log still says why. */
@@ -129,7 +134,10 @@ signatures_begin(struct session *session)
 	if (!message->class->sign)
 		message->signing_note = "signing is off";
 	else if (message->facts.is_header_too_large)
-		message->signing_note = "header too large";
+		message->signing_note =
+		    message->facts.header_count > SESSION_HEADER_FIELDS
+		    ? "too many header fields"
+		    : "header too large";
 	else if (message->facts.from.count == 0)
 		message->signing_note = "no usable From";
 	else if (!message->is_author_owned)
@@ -181,6 +189,48 @@ keep_signatures(struct message *message, const char *const *values,
 	return true;
 }
 
+/* Has it been told of an earlier one why it was lost? */
+static bool
+is_told(const struct signer *signer, size_t which)
+{
+	for (size_t i = 0; i < which; i++)
+		if (signer_lost(signer, i) != NULL
+		    && strcmp(
+			   signer_lost(signer, i), signer_lost(signer, which))
+			== 0)
+			return true;
+	return false;
+}
+
+/* "b.example/s1,b.example/s2: why; c.example/s1: why", if some were lost. */
+static void
+note_left_out(struct message *message)
+{
+	const struct signer *signer = message->signer;
+	char space[LEFT_OUT_BYTES];
+	struct text text;
+
+	text_init(&text, space, sizeof(space));
+	for (size_t i = 0; i < message->chosen.count; i++) {
+		const char *why = signer_lost(signer, i);
+
+		if (why == NULL || is_told(signer, i))
+			continue;
+		text_add(&text, text.length > 0 ? "; " : "");
+		for (size_t k = i; k < message->chosen.count; k++) {
+			const struct key *key = message->chosen.uses[k].key;
+			const char *other = signer_lost(signer, k);
+
+			if (other != NULL && strcmp(other, why) == 0)
+				text_addf(&text, "%s%s/%s", k > i ? "," : "",
+				    key->domain, key->selector);
+		}
+		text_addf(&text, ": %s", why);
+	}
+	if (text.length > 0)
+		message->left_out = arena_strdup(&message->arena, space);
+}
+
 /* What the other engine, and the keys' public parts, say of them. */
 static void
 note_self_check(struct session *session)
@@ -212,6 +262,7 @@ signatures_finish(struct session *session)
 		return verdict_accept();
 	if (signer_finish(message->signer, &values, &count, &fault)
 	    && keep_signatures(message, values, count, &fault)) {
+		note_left_out(message);
 		note_self_check(session);
 		return verdict_accept();
 	}

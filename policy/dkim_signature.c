@@ -1,5 +1,8 @@
 #include "policy/dkim_signature.h"
 
+#include "policy/address.h"
+#include "policy/dns.h"
+
 #include <assert.h>
 #include <inttypes.h>
 #include <stdio.h>
@@ -11,6 +14,7 @@ enum {
 	/* Names of tags, algorithms, numbers, the folds between tags. */
 	FIXED_OCTETS = 256,
 	NUMBER_OCTETS = 24,
+	SHOWN_OCTETS = 120, /* of an identity in words */
 };
 
 static const char fold[] = "\r\n\t";
@@ -35,6 +39,104 @@ dkim_signature_may_name(const char *name)
 		   "0123456789-_.")]
 	    == '\0';
 }
+
+/* ---- i= ------------------------------------------------------------------ */
+
+static const char *
+refuse(struct fault *fault, const char *identity, const char *why)
+{
+	fault_set(fault, FAULT_PERMANENT, "i=%.*s can't be signed: %s",
+	    SHOWN_OCTETS, identity, why);
+	return NULL;
+}
+
+/* The octets of the character at text, if it can be printed; else 0. A blank
+ * may stand in a quoted local part. */
+static size_t
+printable(const char *text, size_t length)
+{
+	unsigned char octet = (unsigned char)*text;
+
+	if (octet < 0x80)
+		return octet >= ' ' && octet < 0x7f ? 1 : 0;
+	return address_atext(text, length);
+}
+
+/* May octet stand for itself in DKIM-Quoted-Printable (§2.11)? */
+static bool
+is_safe(unsigned char octet)
+{
+	return octet > ' ' && octet < 0x7f && octet != ';' && octet != '=';
+}
+
+/* The local part, encoded. NULL with words. */
+static const char *
+encode_local(const char *identity, size_t length, struct arena *arena,
+    struct fault *fault)
+{
+	char *encoded = arena_alloc(arena, 3 * length + 1);
+	char *to = encoded;
+
+	if (encoded == NULL) {
+		fault_memory(fault);
+		return NULL;
+	}
+	for (size_t i = 0; i < length;) {
+		size_t octets = printable(identity + i, length - i);
+
+		if (octets == 0)
+			return refuse(fault, identity,
+			    "a character of it is a control or no UTF-8");
+		for (; octets > 0; octets--) {
+			unsigned char octet = (unsigned char)identity[i++];
+
+			if (is_safe(octet))
+				*to++ = (char)octet;
+			else
+				to += snprintf(to, 4, "=%02X", octet);
+		}
+	}
+	*to = '\0';
+	return encoded;
+}
+
+const char *
+dkim_signature_identity(const char *identity, const char *domain,
+    struct arena *arena, struct fault *fault)
+{
+	const char *at = strchr(identity, '@');
+	const char *local, *own, *encoded;
+
+	if (at == NULL || strchr(at + 1, '@') != NULL)
+		return refuse(fault, identity,
+		    "it takes one \"@\", before its domain (libopendkim, at "
+		    "receivers, misreads a second one)");
+	if (strlen(identity) > ADDRESS_OCTETS)
+		return refuse(fault, identity, "it is too long");
+	if (!address_domain(arena, at + 1, strlen(at + 1), &own, fault)) {
+		fault_prefix(fault,
+		    "i=%.*s can't be signed: its domain: ", SHOWN_OCTETS,
+		    identity);
+		return NULL;
+	}
+	if (!dns_is_within(own, domain))
+		return refuse(fault, identity,
+		    "its domain isn't the key's, nor below it (RFC 6376 "
+		    "section 3.5)");
+	local = encode_local(identity, (size_t)(at - identity), arena, fault);
+	if (local == NULL)
+		return NULL;
+	if (strlen(local) + 1 + strlen(own) > DKIM_SIGNATURE_IDENTITY_OCTETS)
+		return refuse(fault, identity,
+		    "it is too long for libopendkim at receivers (255 octets "
+		    "are the most)");
+	encoded = arena_printf(arena, "%s@%s", local, own);
+	if (encoded == NULL)
+		fault_memory(fault);
+	return encoded;
+}
+
+/* ---- the field ----------------------------------------------------------- */
 
 static bool
 begin_writing(struct writing *writing, struct arena *arena, size_t octets)
@@ -149,6 +251,7 @@ dkim_signature_hashed(const struct dkim_signature *signature,
     struct arena *arena, size_t *length_out)
 {
 	bool is_rsa = signature->type == DKIM_KEY_RSA;
+	bool has_identity = signature->identity != NULL;
 	static const char *const canons[2][2] = {
 		[CANON_SIMPLE] = { [CANON_SIMPLE] = "simple/simple",
 		    [CANON_RELAXED] = "simple/relaxed" },
@@ -161,7 +264,8 @@ dkim_signature_hashed(const struct dkim_signature *signature,
 		FIXED_OCTETS + strlen(signature->domain)
 		    + strlen(signature->selector) + strlen(signature->covered)
 		    + count_names(signature->covered) * strlen(name_fold)
-		    + strlen(signature->body_b64)))
+		    + strlen(signature->body_b64)
+		    + (has_identity ? strlen(signature->identity) : 0)))
 		return NULL;
 	add_string(&writing, start);
 	add_string(&writing, "v=1;");
@@ -174,6 +278,8 @@ dkim_signature_hashed(const struct dkim_signature *signature,
 	if (signature->expire_s != 0)
 		add_number(
 		    &writing, "x", signature->time_s + signature->expire_s);
+	if (has_identity)
+		add_tag(&writing, "i", signature->identity);
 	add_tag(&writing, "bh", signature->body_b64);
 	add_covered(&writing, signature->covered);
 	/* It knows beforehand how long b= will be only of RSA; no RSA

@@ -7,24 +7,6 @@
 
 #include <json-c/json.h>
 
-static void
-add_text(struct json_object *object, const char *key, const char *text)
-{
-	json_object_object_add(object, key, print_json_text(text));
-}
-
-static void
-add_number(struct json_object *object, const char *key, uint64_t number)
-{
-	json_object_object_add(object, key, json_object_new_uint64(number));
-}
-
-static void
-add_bool(struct json_object *object, const char *key, bool is_so)
-{
-	json_object_object_add(object, key, json_object_new_boolean(is_so));
-}
-
 static const char *
 sender_of(const struct message_facts *facts)
 {
@@ -42,22 +24,27 @@ add_connection(
 	const struct connection_facts *facts = message->facts.connection;
 	const struct listener_conf *listener = message->listener;
 
-	add_text(object, "class", facts_class_name(message->traffic_class));
-	add_text(object, "mode",
+	print_json_add_text(
+	    object, "class", facts_class_name(message->traffic_class));
+	print_json_add_text(object, "mode",
 	    message->class->mode == MODE_OBSERVE ? "observe" : "enforce");
-	add_text(object, "account", message->account.name);
-	add_text(
+	print_json_add_text(object, "account", message->account.name);
+	print_json_add_text(
 	    object, "source", account_source_name(message->account.source));
-	add_text(object, "parent", message->account.parent);
-	add_text(object, "plan", message->account.plan);
-	add_text(object, "map_fault", message->map_fault);
-	add_text(
+	print_json_add_text(object, "parent", message->account.parent);
+	print_json_add_text(object, "plan", message->account.plan);
+	print_json_add_text(object, "map_fault", message->map_fault);
+	print_json_add_text(
 	    object, "client", network_text(&message->arena, &facts->client));
-	add_text(object, "listener", listener != NULL ? listener->name : NULL);
-	add_text(object, "envelope_sender", sender_of(&message->facts));
-	add_number(object, "recipients", message->facts.recipient_count);
-	add_number(object, "recipients_refused", message->refused_recipients);
-	add_number(object, "size", message->facts.size_bytes);
+	print_json_add_text(
+	    object, "listener", listener != NULL ? listener->name : NULL);
+	print_json_add_text(
+	    object, "envelope_sender", sender_of(&message->facts));
+	print_json_add_number(
+	    object, "recipients", message->facts.recipient_count);
+	print_json_add_number(
+	    object, "recipients_refused", message->refused_recipients);
+	print_json_add_number(object, "size", message->facts.size_bytes);
 }
 
 static void
@@ -68,14 +55,14 @@ add_owner(struct json_object *list, struct session *session,
 	struct json_object *one = json_object_new_object();
 	struct sender_evidence evidence;
 
-	add_text(one, "address", mailbox->text);
-	add_text(one, "role", role);
+	print_json_add_text(one, "address", mailbox->text);
+	print_json_add_text(one, "role", role);
 	if (authorize_evidence(session, mailbox, &evidence)) {
-		add_bool(one, "owned",
+		print_json_add_bool(one, "owned",
 		    sender_owns(&message->class->senders.rules,
 			&message->account, mailbox, &evidence));
-		add_text(one, "logins", evidence.logins);
-		add_bool(one, "has_key", evidence.has_key);
+		print_json_add_text(one, "logins", evidence.logins);
+		print_json_add_bool(one, "has_key", evidence.has_key);
 	}
 	json_object_array_add(list, one);
 }
@@ -110,15 +97,16 @@ limit_json(const struct message *message, size_t i)
 
 	if (!answer->fits && answer->room_at_ms > now_ms)
 		wait_ms = answer->room_at_ms - now_ms;
-	add_text(one, "limit", charge->limit->name);
-	add_text(one, "key", charge->key);
-	add_text(one, "count", limits_count_name(charge->limit->count));
-	add_number(one, "used", answer->used);
-	add_number(one, "cost", answer->cost);
-	add_number(one, "max", answer->max);
+	print_json_add_text(one, "limit", charge->limit->name);
+	print_json_add_text(one, "key", charge->key);
+	print_json_add_text(
+	    one, "count", limits_count_name(charge->limit->count));
+	print_json_add_number(one, "used", answer->used);
+	print_json_add_number(one, "cost", answer->cost);
+	print_json_add_number(one, "max", answer->max);
 	json_object_object_add(
 	    one, "per", print_json_seconds(charge->limit->per_ms));
-	add_bool(one, "fits", answer->fits);
+	print_json_add_bool(one, "fits", answer->fits);
 	json_object_object_add(one, "room_in",
 	    !answer->fits && answer->room_at_ms == UINT64_MAX
 		? NULL
@@ -146,15 +134,16 @@ add_signatures(struct json_object *object, const struct message *message)
 		const struct key *key = message->signature_keys[i];
 		struct json_object *one = json_object_new_object();
 
-		add_text(one, "domain", key->domain);
-		add_text(one, "selector", key->selector);
-		add_text(one, "algorithm",
+		print_json_add_text(one, "domain", key->domain);
+		print_json_add_text(one, "selector", key->selector);
+		print_json_add_text(one, "algorithm",
 		    key->algorithm == KEY_RSA_SHA256 ? "rsa-sha256"
 						     : "ed25519-sha256");
 		json_object_array_add(list, one);
 	}
 	json_object_object_add(object, "dkim", list);
-	add_text(object, "unsigned", message->signing_note);
+	print_json_add_text(object, "unsigned", message->signing_note);
+	print_json_add_text(object, "left_out", message->left_out);
 }
 
 /* "preflight": as `posternctl preflight --json` has it; null if it wasn't
@@ -175,7 +164,7 @@ add_preflight(struct json_object *object, const struct explanation *explanation)
 			opinion_json(explanation->opinion, one);
 	}
 	json_object_object_add(object, "preflight", one);
-	add_text(object, "preflight_note", message->preflight_note);
+	print_json_add_text(object, "preflight_note", message->preflight_note);
 }
 
 static struct json_object *
@@ -190,9 +179,9 @@ reply_json(const struct message *message, const struct verdict *verdict)
 		return NULL;
 	reply_build(verdict, &facts, &reply);
 	object = json_object_new_object();
-	add_text(object, "code", reply.code);
-	add_text(object, "status", reply.status);
-	add_text(object, "text", reply.words);
+	print_json_add_text(object, "code", reply.code);
+	print_json_add_text(object, "status", reply.status);
+	print_json_add_text(object, "text", reply.words);
 	return object;
 }
 
@@ -208,13 +197,17 @@ explain_json(const struct explanation *explanation)
 	add_limits(object, message);
 	add_signatures(object, message);
 	add_preflight(object, explanation);
-	add_text(object, "stage", explanation->is_at_mail ? "mail" : "end");
-	add_text(object, "action", verdict_action_name(verdict->action));
-	add_text(object, "would", verdict_action_name(verdict->would));
-	add_text(object, "reason", verdict_reason_name(verdict->reason));
-	add_text(object, "subject", verdict->subject);
-	add_text(object, "detail", verdict->detail);
-	add_text(object, "limit",
+	print_json_add_text(
+	    object, "stage", explanation->is_at_mail ? "mail" : "end");
+	print_json_add_text(
+	    object, "action", verdict_action_name(verdict->action));
+	print_json_add_text(
+	    object, "would", verdict_action_name(verdict->would));
+	print_json_add_text(
+	    object, "reason", verdict_reason_name(verdict->reason));
+	print_json_add_text(object, "subject", verdict->subject);
+	print_json_add_text(object, "detail", verdict->detail);
+	print_json_add_text(object, "limit",
 	    verdict->limit != NULL ? verdict->limit->name : NULL);
 	json_object_object_add(object, "reply", reply_json(message, verdict));
 	json_object_object_add(object, "recipient_reply",

@@ -270,6 +270,8 @@ tell_signatures(const struct explanation *explanation)
 		    key->algorithm == KEY_RSA_SHA256 ? "rsa-sha256"
 						     : "ed25519-sha256");
 	}
+	if (message->left_out != NULL)
+		print_line(stdout, "DKIM", "left out: %s", message->left_out);
 }
 
 static bool

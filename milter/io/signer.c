@@ -3,6 +3,8 @@
 #include "milter/io/signer_check.h"
 #include "milter/io/signer_engine.h"
 #include "milter/io/signer_fields.h"
+#include "policy/arena.h"
+#include "policy/dkim_signature.h"
 #include "policy/text.h"
 
 #include <openssl/evp.h>
@@ -13,21 +15,34 @@ enum {
 	/* Room that the configured names may take: the rest of
 	 * SIGNER_NAME_OCTETS is for fields that occur more than once. */
 	CONFIGURED_NAME_OCTETS = 2048,
+	/* For the words and the identities of all uses. */
+	ARENA_BYTES = 64 * 1024,
 };
-
-#define SIGNATURE_NAME "DKIM-Signature"
 
 enum signer_state { IN_HEADER, IN_BODY, FINISHED, BROKEN };
 
 struct signer {
 	const struct signer_engine *engine;
 	const struct signer_engine *other; /* NULL: nothing is checked */
+	struct arena arena;
+
+	/* As ordered. */
 	struct signer_use uses[SIGNING_SIGNATURES];
-	const struct signer_fields *fields[SIGNING_SIGNATURES];
+	size_t count;
+	size_t set_of[SIGNING_SIGNATURES];
+	const char *lost[SIGNING_SIGNATURES]; /* why, in the arena; or NULL */
+	bool is_dropped[SIGNING_SIGNATURES];
+
+	/* What is left of it at the end of the header. */
 	struct signer_job job; /* of these two */
+	struct signer_use kept[SIGNING_SIGNATURES];
+	const struct signer_fields *fields[SIGNING_SIGNATURES];
+	size_t place[SIGNING_SIGNATURES]; /* in the order */
 
 	enum signer_state state;
-	struct fault fault;       /* the first one; in BROKEN */
+	bool has_lost;            /* a use */
+	struct fault fault;       /* in BROKEN, what broke it; before: why the
+				     first use was lost */
 	const struct key *faulty; /* whose doing it is, or NULL */
 
 	/* Those with rules that cover the same share one. */
@@ -37,10 +52,10 @@ struct signer {
 
 	void *work;                 /* the engine's, in IN_BODY */
 	struct signer_check *check; /* NULL: none */
-	bool is_dropped[SIGNING_SIGNATURES];
 	bool has_body;
 	unsigned char last[2]; /* octets of the body; last[1] is the last */
-	char *values[SIGNING_SIGNATURES]; /* in FINISHED */
+	char *made[SIGNING_SIGNATURES];         /* of the job */
+	const char *values[SIGNING_SIGNATURES]; /* the same, as ordered */
 };
 
 static bool
@@ -53,7 +68,7 @@ names_are_usable(
 		const char *name = names->names[i];
 
 		if (!signer_fields_is_name(name, strlen(name))
-		    || text_equal_case(name, SIGNATURE_NAME)) {
+		    || text_equal_case(name, DKIM_SIGNATURE_NAME)) {
 			fault_set(fault, FAULT_PERMANENT,
 			    "sign.%s: \"%s\" is no header field that can be "
 			    "signed: take it out",
@@ -104,8 +119,8 @@ cover_the_same(
 }
 
 /* Which set of fields is a use's; a new one if need be. */
-static const struct signer_fields *
-set_of(struct signer *signer, size_t use)
+static size_t
+set_find(struct signer *signer, size_t use)
 {
 	const struct signing_rules *rules = signer->uses[use].rules;
 	size_t set;
@@ -113,11 +128,30 @@ set_of(struct signer *signer, size_t use)
 	for (set = 0; set < signer->set_count; set++)
 		if (cover_the_same(
 			signer->uses[signer->set_first[set]].rules, rules))
-			return &signer->sets[set];
+			return set;
 	signer_fields_init(&signer->sets[set], rules->header_canon);
 	signer->set_first[set] = use;
 	signer->set_count++;
-	return &signer->sets[set];
+	return set;
+}
+
+/* Take a use over; its identity as it will stand in i=. */
+static bool
+take_use(struct signer *signer, const struct signer_use *use, size_t which,
+    struct fault *fault)
+{
+	const struct key *key = use->key;
+
+	signer->uses[which] = *use;
+	signer->set_of[which] = set_find(signer, which);
+	if (use->identity == NULL)
+		return true;
+	signer->uses[which].identity = dkim_signature_identity(
+	    use->identity, key->domain, &signer->arena, fault);
+	if (signer->uses[which].identity != NULL)
+		return true;
+	fault_prefix(fault, "signing with %s/%s: ", key->domain, key->selector);
+	return false;
 }
 
 struct signer *
@@ -140,16 +174,16 @@ signer_begin_with(const struct signer_order *order,
 	}
 	signer->engine = engine;
 	signer->other = other;
+	signer->count = order->count;
 	signer->job = (struct signer_job){
-		.uses = signer->uses,
-		.count = order->count,
+		.uses = signer->kept,
 		.time_s = order->time_s,
 		.fields = signer->fields,
 	};
-	for (size_t i = 0; i < order->count; i++) {
-		signer->uses[i] = order->uses[i];
-		signer->fields[i] = set_of(signer, i);
-	}
+	arena_init(&signer->arena, ARENA_BYTES);
+	for (size_t i = 0; i < order->count && signer != NULL; i++)
+		if (!take_use(signer, &order->uses[i], i, fault))
+			signer_end(&signer);
 	return signer;
 }
 
@@ -184,8 +218,9 @@ signer_end(struct signer **signer)
 	old->engine->end(old->work);
 	signer_check_end(&old->check);
 	for (size_t i = 0; i < old->job.count; i++)
-		free(old->values[i]);
+		free(old->made[i]);
 	fields_free(old);
+	arena_clear(&old->arena);
 	free(old);
 	*signer = NULL;
 }
@@ -206,7 +241,7 @@ static bool
 give_up_use(struct signer *signer, size_t faulty, struct fault *fault)
 {
 	if (faulty < signer->job.count)
-		signer->faulty = signer->uses[faulty].key;
+		signer->faulty = signer->kept[faulty].key;
 	return give_up(signer, fault);
 }
 
@@ -220,6 +255,54 @@ is_in(struct signer *signer, enum signer_state state, struct fault *fault)
 		fault_set(&signer->fault, FAULT_PERMANENT,
 		    "signing: header, body and end came out of order");
 	return give_up(signer, fault);
+}
+
+/* Is there a use that is to be signed? */
+static bool
+has_any_left(const struct signer *signer)
+{
+	for (size_t i = 0; i < signer->count; i++)
+		if (signer->lost[i] == NULL && !signer->is_dropped[i])
+			return true;
+	return false;
+}
+
+/* Leave a use out that can't be made of this message. False, with
+ * signer->fault: want of memory. */
+static bool
+lose(struct signer *signer, size_t use, const struct fault *why)
+{
+	signer->lost[use] = arena_strdup(&signer->arena, why->words);
+	if (signer->lost[use] == NULL) {
+		fault_memory(&signer->fault);
+		return false;
+	}
+	if (!signer->has_lost)
+		signer->fault = *why;
+	signer->has_lost = true;
+	return true;
+}
+
+/* The same of all that share a set. False, with signer->fault, if the others
+ * can't go on either: then it is what the first use was lost for. */
+static bool
+lose_set(struct signer *signer, size_t set, const struct fault *why)
+{
+	if (why->kind != FAULT_PERMANENT) {
+		signer->fault = *why;
+		return false;
+	}
+	for (size_t i = 0; i < signer->count; i++)
+		if (signer->set_of[i] == set && !lose(signer, i, why))
+			return false;
+	signer_fields_clear(&signer->sets[set]);
+	return has_any_left(signer);
+}
+
+static bool
+is_set_lost(const struct signer *signer, size_t set)
+{
+	return signer->lost[signer->set_first[set]] != NULL;
 }
 
 static bool
@@ -250,35 +333,66 @@ signer_header(struct signer *signer, const char *name, const char *value,
 	bare[length] = '\0';
 	/* Nobody's signature covers another (RFC 6376 §5.4.1), and
 	 * libopendkim reads those that it is fed, and can fail on them. */
-	if (text_equal_case(bare, SIGNATURE_NAME))
+	if (text_equal_case(bare, DKIM_SIGNATURE_NAME))
 		return true;
 	for (size_t i = 0; i < signer->set_count; i++) {
 		const struct signing_rules *rules =
 		    signer->uses[signer->set_first[i]].rules;
+		struct fault why;
 
 		/* h= says that there are no more of the oversigned ones. */
-		if (signing_covers(rules, bare)
+		if (!is_set_lost(signer, i) && signing_covers(rules, bare)
 		    && !signer_fields_add(&signer->sets[i], name, length,
 			is_listed(&rules->oversign, bare), value, value_length,
-			&signer->fault))
+			&why)
+		    && !lose_set(signer, i, &why))
 			return give_up(signer, fault);
 	}
 	return true;
 }
 
 static bool
-choose(struct signer *signer, struct fault *fault)
+choose_of(const struct signer *signer, struct signer_fields *fields,
+    struct fault *fault)
+{
+	if (!signer_fields_has_from(fields)) {
+		fault_set(fault, FAULT_PERMANENT,
+		    "the message has no From, so it can't be signed");
+		return false;
+	}
+	return signer_fields_choose(fields, fault)
+	    && (signer->engine->takes == NULL
+		|| signer->engine->takes(fields, fault));
+}
+
+static bool
+choose(struct signer *signer)
 {
 	for (size_t i = 0; i < signer->set_count; i++) {
-		if (!signer_fields_has_from(&signer->sets[i])) {
-			fault_set(fault, FAULT_PERMANENT,
-			    "the message has no From, so it can't be signed");
-			return false;
-		}
-		if (!signer_fields_choose(&signer->sets[i], fault))
+		struct fault why;
+
+		if (!is_set_lost(signer, i)
+		    && !choose_of(signer, &signer->sets[i], &why)
+		    && !lose_set(signer, i, &why))
 			return false;
 	}
 	return true;
+}
+
+/* The job of the engines is what is left. */
+static void
+keep_rest(struct signer *signer)
+{
+	size_t kept = 0;
+
+	for (size_t i = 0; i < signer->count; i++) {
+		if (signer->lost[i] != NULL)
+			continue;
+		signer->kept[kept] = signer->uses[i];
+		signer->fields[kept] = &signer->sets[signer->set_of[i]];
+		signer->place[kept++] = i;
+	}
+	signer->job.count = kept;
 }
 
 /* Is each key of the kind that its signature will say? OpenSSL signs with any
@@ -287,7 +401,7 @@ static bool
 keys_fit(const struct signer *signer, size_t *faulty_out, struct fault *fault)
 {
 	for (size_t i = 0; i < signer->job.count; i++) {
-		const struct key *key = signer->uses[i].key;
+		const struct key *key = signer->kept[i].key;
 		bool is_rsa = key->algorithm == KEY_RSA_SHA256;
 
 		if (key->pkey != NULL
@@ -311,8 +425,9 @@ signer_end_of_header(struct signer *signer, struct fault *fault)
 
 	if (!is_in(signer, IN_HEADER, fault))
 		return false;
-	if (!choose(signer, &signer->fault))
+	if (!choose(signer))
 		return give_up(signer, fault);
+	keep_rest(signer);
 	if (!keys_fit(signer, &faulty, &signer->fault))
 		return give_up_use(signer, faulty, fault);
 	signer->work =
@@ -399,32 +514,72 @@ signer_body(struct signer *signer, const unsigned char *data, size_t length,
 void
 signer_drop(struct signer *signer, size_t which)
 {
-	if (which < signer->job.count)
+	if (which < signer->count)
 		signer->is_dropped[which] = true;
+}
+
+/* Those of the job that aren't to be made, or can't. False, with
+ * signer->fault, if that is all of them. */
+static bool
+find_left_out(struct signer *signer, bool *is_left_out)
+{
+	const struct signer_engine *engine = signer->engine;
+
+	for (size_t i = 0; i < signer->job.count; i++) {
+		struct fault why;
+
+		is_left_out[i] = signer->is_dropped[signer->place[i]];
+		if (is_left_out[i] || engine->has_hashed == NULL
+		    || engine->has_hashed(signer->work, i, &why))
+			continue;
+		is_left_out[i] = true;
+		if (!lose(signer, signer->place[i], &why))
+			return false;
+	}
+	return !signer->has_lost || has_any_left(signer);
+}
+
+static bool
+finish(struct signer *signer, size_t *faulty_out)
+{
+	static const unsigned char line_end[] = "\r\n";
+	bool is_left_out[SIGNING_SIGNATURES];
+
+	if (signer->has_body && signer->last[1] != '\n'
+	    && !take_piece(signer, line_end, 2, &signer->fault))
+		return false;
+	if (!find_left_out(signer, is_left_out)
+	    || !signer->engine->finish(signer->work, is_left_out, signer->made,
+		faulty_out, &signer->fault))
+		return false;
+	signer_check_finish(signer->check, is_left_out, signer->made);
+	return true;
 }
 
 bool
 signer_finish(struct signer *signer, const char *const **values_out,
     size_t *count_out, struct fault *fault)
 {
-	static const unsigned char line_end[] = "\r\n";
 	size_t faulty = SIGNER_NO_USE;
 
 	*values_out = NULL;
 	*count_out = 0;
 	if (!is_in(signer, IN_BODY, fault))
 		return false;
-	if (signer->has_body && signer->last[1] != '\n'
-	    && !take_piece(signer, line_end, 2, &signer->fault))
-		return give_up(signer, fault);
-	if (!signer->engine->finish(signer->work, signer->is_dropped,
-		signer->values, &faulty, &signer->fault))
+	if (!finish(signer, &faulty))
 		return give_up_use(signer, faulty, fault);
-	signer_check_finish(signer->check, signer->is_dropped, signer->values);
+	for (size_t i = 0; i < signer->job.count; i++)
+		signer->values[signer->place[i]] = signer->made[i];
 	signer->state = FINISHED;
-	*values_out = (const char *const *)signer->values;
-	*count_out = signer->job.count;
+	*values_out = signer->values;
+	*count_out = signer->count;
 	return true;
+}
+
+const char *
+signer_lost(const struct signer *signer, size_t which)
+{
+	return which < signer->count ? signer->lost[which] : NULL;
 }
 
 const struct key *

@@ -3,11 +3,14 @@
  * stand two engines that make the same octets: our own and libopendkim. One
  * user at a time; nothing thread-local.
  *
+ * A signature that can't be made of a message so that every receiver finds it
+ * good, by its own rules, is lost: the others are made all the same, and
+ * signer_lost() says why. Only if none is left does a call fail.
+ *
  * What a call refuses with FAULT_PERMANENT is the message's own doing, unless
- * signer_faulty_key() names a key: it can't be signed so that every receiver
- * finds the signature good, however often it is sent. No reason to refuse it.
- * After the first fault every later call gives that fault again, so a caller
- * may look at signer_finish() only. */
+ * signer_faulty_key() names a key: it can't be signed, however often it is
+ * sent. No reason to refuse it. After the first fault every later call gives
+ * that fault again, so a caller may look at signer_finish() only. */
 #ifndef MILTER_IO_SIGNER_H
 #define MILTER_IO_SIGNER_H
 
@@ -33,6 +36,8 @@ struct signer;
 struct signer_use {
 	const struct key *key;
 	const struct signing_rules *rules;
+	const char *identity; /* i=: see dkim_signature_identity(); NULL: no
+				 i= */
 };
 
 /* What is to be made of a message; all borrowed until signer_end(). */
@@ -50,7 +55,8 @@ struct signer_order {
 bool signer_check_rules(const struct signing_rules *rules, struct fault *fault);
 
 /* Start signing. The octets of order->uses themselves are copied, not what
- * they point to. NULL with words. */
+ * they point to, but for identities. NULL with words: among them, of a use's
+ * key, that its identity can't stand in i= (FAULT_PERMANENT). */
 struct signer *
 signer_begin(const struct signer_order *order, struct fault *fault);
 
@@ -58,13 +64,17 @@ signer_begin(const struct signer_order *order, struct fault *fault);
  * kept, folds LF (CRLF is taken too), no end of line. Fields that no signature
  * covers cost nothing; From and the oversigned ones always are covered. A name
  * that RFC 5322 doesn't allow is passed over (it can't be covered); blanks at
- * its end (§4.5, before the colon) are allowed. A value that verifiers read
- * differently (see signer_fields_add()) leaves its name uncovered, or fails if
- * that must be covered. */
+ * its end (§4.5, before the colon) are allowed. Of each use by its own rules: a
+ * value that verifiers read differently (see signer_fields_add()) leaves its
+ * name uncovered, and if that must be covered, the use is lost; so it is by
+ * more fields than SIGNER_FIELDS or SIGNER_HEADER_BYTES. Fails, with the words
+ * of the first use that was lost, when none is left. */
 bool signer_header(struct signer *signer, const char *name, const char *value,
     size_t value_length, struct fault *fault);
 
-/* All header fields are in. FAULT_PERMANENT if there is no From. */
+/* All header fields are in. Uses are lost without From, or if fields that must
+ * be covered are too many for h= (see signer_fields_choose()); fails as
+ * signer_header() does. */
 bool signer_end_of_header(struct signer *signer, struct fault *fault);
 
 /* The next piece of the body, CRLF line ends; pieces may be cut anywhere. A
@@ -77,11 +87,16 @@ bool signer_body(struct signer *signer, const unsigned char *data,
 void signer_drop(struct signer *signer, size_t which);
 
 /* Compute the signatures. *values_out gets *count_out strings, one for each
- * use, in their order; NULL for one that was dropped. They are the values of
- * DKIM-Signature fields to be inserted at the top: with a leading space, folds
- * LF, and live until signer_end(). */
+ * use, in their order; NULL for one that was dropped or lost. They are the
+ * values of DKIM-Signature fields to be inserted at the top: with a leading
+ * space, folds LF, and live until signer_end(). Fails, with the words of the
+ * first, if a use was lost and none is left. */
 bool signer_finish(struct signer *signer, const char *const **values_out,
     size_t *count_out, struct fault *fault);
+
+/* Why the use that stands at which in the order was lost, in words that live
+ * until signer_end(); NULL: it wasn't. All is known after signer_finish(). */
+const char *signer_lost(const struct signer *signer, size_t which);
 
 /* After a call that failed: the key that it failed for; NULL: it is the
  * message, or want of memory. */

@@ -24,16 +24,28 @@ has_difference(const struct signer_check *check)
 
 /* The other engine fails on what the first one signed. */
 static void
-other_failed(
-    struct signer_check *check, size_t faulty, const struct fault *fault)
+other_failed(struct signer_check *check, const struct fault *fault)
 {
-	if (faulty != SIGNER_LIMIT && fault->kind != FAULT_MEMORY
-	    && !has_difference(check))
+	if (fault->kind != FAULT_MEMORY && !has_difference(check))
 		fault_set(&check->difference, FAULT_PERMANENT,
 		    "%s signs the message, %s doesn't: %s", check->engine->name,
 		    check->other->name, fault->words);
 	check->other->end(check->work);
 	check->work = NULL;
+}
+
+/* Can the other engine hash the header for all uses? */
+static bool
+other_takes(const struct signer_check *check)
+{
+	const struct signer_job *job = check->job;
+
+	if (check->other->takes == NULL)
+		return true;
+	for (size_t i = 0; i < job->count; i++)
+		if (!check->other->takes(job->fields[i], NULL))
+			return false;
+	return true;
 }
 
 struct signer_check *
@@ -49,9 +61,11 @@ signer_check_begin(const struct signer_engine *engine,
 	check->engine = engine;
 	check->other = other;
 	check->job = job;
+	if (!other_takes(check))
+		return check;
 	check->work = other->begin(job, &faulty, &fault);
 	if (check->work == NULL)
-		other_failed(check, faulty, &fault);
+		other_failed(check, &fault);
 	return check;
 }
 
@@ -63,7 +77,7 @@ signer_check_body(
 
 	if (check != NULL && check->work != NULL
 	    && !check->other->body(check->work, data, length, &fault))
-		other_failed(check, SIGNER_NO_USE, &fault);
+		other_failed(check, &fault);
 }
 
 /* The tag around value[at]: where it begins; *length_out: how much of it is to
@@ -117,23 +131,36 @@ prove(struct signer_check *check, size_t which, const char *value)
 		    key->domain, key->selector, check->engine->name, why);
 }
 
-void
-signer_check_finish(
-    struct signer_check *check, const bool *is_dropped, char *const *values)
+/* What the other engine makes of the uses that it could hash. */
+static void
+finish_other(struct signer_check *check, const bool *is_left_out)
 {
+	const struct signer_engine *other = check->other;
 	struct fault fault = { .kind = FAULT_NONE };
+	bool isnt_made[SIGNING_SIGNATURES];
 	size_t faulty = SIGNER_NO_USE;
 
+	for (size_t i = 0; i < check->job->count; i++)
+		isnt_made[i] = is_left_out[i]
+		    || (other->has_hashed != NULL
+			&& !other->has_hashed(check->work, i, NULL));
+	if (!other->finish(
+		check->work, isnt_made, check->values, &faulty, &fault))
+		other_failed(check, &fault);
+}
+
+void
+signer_check_finish(
+    struct signer_check *check, const bool *is_left_out, char *const *values)
+{
 	if (check == NULL)
 		return;
-	if (check->work != NULL
-	    && !check->other->finish(
-		check->work, is_dropped, check->values, &faulty, &fault))
-		other_failed(check, faulty, &fault);
+	if (check->work != NULL)
+		finish_other(check, is_left_out);
 	for (size_t i = 0; i < check->job->count; i++) {
-		if (is_dropped[i])
+		if (is_left_out[i])
 			continue;
-		if (check->work != NULL)
+		if (check->work != NULL && check->values[i] != NULL)
 			compare(check, i, values[i]);
 		prove(check, i, values[i]);
 	}

@@ -23,11 +23,11 @@ void signer_check_body(
 
 /* The body has ended; these are the values that engine made. */
 void signer_check_finish(
-    struct signer_check *check, const bool *is_dropped, char *const *values);
+    struct signer_check *check, const bool *is_left_out, char *const *values);
 
 /* The first thing that was found, in words that live until
- * signer_check_end(); NULL: nothing. That the other engine can't take such a
- * message (SIGNER_LIMIT), or has no memory, is no finding. */
+ * signer_check_end(); NULL: nothing. That the other engine is known to be
+ * unable to hash such a message, or has no memory, is no finding. */
 const char *signer_check_difference(const struct signer_check *check);
 
 /* Empties the pointer; takes NULL. */

@@ -8,7 +8,8 @@
 #include "milter/io/signer.h"
 #include "milter/io/signer_fields.h"
 
-/* What an engine is given at the end of the header; borrowed until end(). */
+/* What an engine is given at the end of the header, without the uses that were
+ * lost by then; borrowed until end(). Identities are as they stand in i=. */
 struct signer_job {
 	const struct signer_use *uses;
 	size_t count;
@@ -20,12 +21,13 @@ struct signer_job {
 
 /* Says which use failed, if it was one. */
 #define SIGNER_NO_USE SIZE_MAX
-/* No key failed: the engine is known to be unable to hash such a message as RFC
- * 6376 says. */
-#define SIGNER_LIMIT (SIZE_MAX - 1)
 
 struct signer_engine {
 	const char *name;
+
+	/* Can it hash the chosen ones of these fields as RFC 6376 says? False
+	 * with words: it is known to be unable to. NULL: it always can. */
+	bool (*takes)(const struct signer_fields *fields, struct fault *fault);
 
 	/* Hash the header. NULL with words; *faulty_out as in finish(). The
 	 * fields needn't live on afterwards; the uses must. */
@@ -36,11 +38,15 @@ struct signer_engine {
 	bool (*body)(void *work, const unsigned char *data, size_t length,
 	    struct fault *fault);
 
+	/* At the end of the body: could it be hashed for the use at which? As
+	 * takes(). */
+	bool (*has_hashed)(const void *work, size_t which, struct fault *fault);
+
 	/* The body has ended, in a line end if it has any octet. values_out
-	 * gets a malloc'ed string for each use that isn't dropped. False with
-	 * words; *faulty_out is the use whose key failed, or SIGNER_NO_USE or
-	 * SIGNER_LIMIT. */
-	bool (*finish)(void *work, const bool *is_dropped, char **values_out,
+	 * gets a malloc'ed string for each use that isn't left out; those that
+	 * has_hashed() denies are. False with words; *faulty_out is the use
+	 * whose key failed, or SIGNER_NO_USE. */
+	bool (*finish)(void *work, const bool *is_left_out, char **values_out,
 	    size_t *faulty_out, struct fault *fault);
 
 	/* Takes NULL. */

@@ -32,7 +32,6 @@ struct work {
 	size_t count;
 	DKIM_LIB *libs[SIGNING_SIGNATURES];
 	DKIM *handles[SIGNING_SIGNATURES];
-	bool has_relaxed_body;
 	struct body_guard guard;
 };
 
@@ -220,7 +219,10 @@ handle_open(
 		return false;
 	}
 	/* It doesn't look whether its copies were made. */
-	if (dkim_getdomain(work->handles[which]) != NULL)
+	if (dkim_getdomain(work->handles[which]) != NULL
+	    && (use->identity == NULL
+		|| dkim_set_signer(work->handles[which], octets(use->identity))
+		    == DKIM_STAT_OK))
 		return true;
 	fault_memory(fault);
 	return false;
@@ -237,15 +239,13 @@ has_tab_before_colon(const struct signer_field *field)
 }
 
 static bool
-takes_fields(
-    const struct signer_fields *fields, size_t *faulty_out, struct fault *fault)
+opendkim_takes(const struct signer_fields *fields, struct fault *fault)
 {
 	for (size_t i = 0; i < fields->count; i++) {
 		const struct signer_field *field = &fields->fields[i];
 
 		if (!field->is_chosen || !has_tab_before_colon(field))
 			continue;
-		*faulty_out = SIGNER_LIMIT;
 		fault_set(fault, FAULT_PERMANENT,
 		    "header field %s: libopendkim takes no tab before the "
 		    "colon, so it can't be signed",
@@ -307,10 +307,7 @@ opendkim_begin(
 	work->uses = job->uses;
 	work->count = job->count;
 	for (size_t i = 0; i < job->count && is_begun; i++) {
-		if (job->uses[i].rules->body_canon == CANON_RELAXED)
-			work->has_relaxed_body = true;
-		is_begun = takes_fields(job->fields[i], faulty_out, fault)
-		    && library_open(work, i, job->time_s, faulty_out, fault)
+		is_begun = library_open(work, i, job->time_s, faulty_out, fault)
 		    && handle_open(work, i, faulty_out, fault)
 		    && feed_header(work, i, job->fields[i], faulty_out, fault);
 	}
@@ -325,25 +322,27 @@ opendkim_begin(
 
 /* ---- the body ------------------------------------------------------------ */
 
-/* Is the body one that it can't hash? Then says why. */
 static bool
-is_beyond_limits(const struct work *work, struct fault *fault)
+opendkim_has_hashed(const void *memory, size_t which, struct fault *fault)
 {
+	const struct work *work = memory;
+	const struct signing_rules *rules = work->uses[which].rules;
+
 	if (work->guard.has_lone) {
 		fault_set(fault, FAULT_PERMANENT,
 		    "the body has a CR that is no half of a CRLF, which "
 		    "libopendkim hashes wrongly, so it can't be signed");
-		return true;
+		return false;
 	}
-	if (work->has_relaxed_body && work->guard.has_long_word) {
+	if (rules->body_canon == CANON_RELAXED && work->guard.has_long_word) {
 		fault_set(fault, FAULT_PERMANENT,
 		    "the body has a line of over %d octets without a blank, "
 		    "which libopendkim would keep in memory, so it can't be "
 		    "signed",
 		    BODY_GUARD_WORD_BYTES);
-		return true;
+		return false;
 	}
-	return false;
+	return true;
 }
 
 static bool
@@ -353,13 +352,12 @@ feed_body(struct work *work, const unsigned char *data, size_t length,
 	size_t faulty;
 
 	body_guard_take(&work->guard, data, length);
-	/* opendkim_finish() will say so. */
-	if (is_beyond_limits(work, NULL))
-		return true;
 	for (size_t i = 0; i < work->count; i++) {
-		DKIM_STAT status =
-		    dkim_body(work->handles[i], octets(data), length);
+		DKIM_STAT status = DKIM_STAT_OK;
 
+		if (opendkim_has_hashed(work, i, NULL))
+			status =
+			    dkim_body(work->handles[i], octets(data), length);
 		if (status != DKIM_STAT_OK) {
 			fault_of_status(work, i, status, &faulty, fault);
 			return false;
@@ -488,19 +486,15 @@ compute(
 }
 
 static bool
-opendkim_finish(void *memory, const bool *is_dropped, char **values_out,
+opendkim_finish(void *memory, const bool *is_left_out, char **values_out,
     size_t *faulty_out, struct fault *fault)
 {
 	struct work *work = memory;
 	bool is_done = true;
 
 	*faulty_out = SIGNER_NO_USE;
-	if (is_beyond_limits(work, fault)) {
-		*faulty_out = SIGNER_LIMIT;
-		return false;
-	}
 	for (size_t i = 0; i < work->count && is_done; i++) {
-		if (is_dropped[i])
+		if (is_left_out[i])
 			continue;
 		values_out[i] = compute(work, i, faulty_out, fault);
 		is_done = values_out[i] != NULL;
@@ -511,8 +505,10 @@ opendkim_finish(void *memory, const bool *is_dropped, char **values_out,
 
 const struct signer_engine signer_opendkim = {
 	.name = "libopendkim",
+	.takes = opendkim_takes,
 	.begin = opendkim_begin,
 	.body = opendkim_body,
+	.has_hashed = opendkim_has_hashed,
 	.finish = opendkim_finish,
 	.end = opendkim_end,
 };

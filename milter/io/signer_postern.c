@@ -474,6 +474,7 @@ make_value(
 		.body_canon = rules->body_canon,
 		.domain = key->domain,
 		.selector = key->selector,
+		.identity = work->uses[which].identity,
 		.time_s = work->time_s,
 		.expire_s = rules->expire_s,
 		.covered = header->covered,
@@ -504,7 +505,7 @@ make_value(
 }
 
 static bool
-postern_finish(void *memory, const bool *is_dropped, char **values_out,
+postern_finish(void *memory, const bool *is_left_out, char **values_out,
     size_t *faulty_out, struct fault *fault)
 {
 	struct work *work = memory;
@@ -512,7 +513,7 @@ postern_finish(void *memory, const bool *is_dropped, char **values_out,
 
 	*faulty_out = SIGNER_NO_USE;
 	for (size_t i = 0; i < work->count && is_done; i++) {
-		if (is_dropped[i])
+		if (is_left_out[i])
 			continue;
 		values_out[i] = make_value(work, i, faulty_out, fault);
 		is_done = values_out[i] != NULL;

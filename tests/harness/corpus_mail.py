@@ -45,7 +45,7 @@ class Mail(typing.NamedTuple):
     octets: bytes         # with CRLF line ends, but where that is the point
     signer: str = OWN
     why: str = ""         # why nobody may sign it
-    is_simple_only: bool = False  # nobody may under relaxed headers
+    is_simple_only: bool = False  # no key may sign by relaxed headers
     is_provider_only: bool = False  # signed, but not by an author's key
     covers: tuple = ()    # fields that have to be in h=, in lower case
     login: str = LOGIN
@@ -65,16 +65,16 @@ class Mail(typing.NamedTuple):
     def signers(self, canon: str, also: str) -> list:
         """Who signs, when the author's keys do so under canon
         ("relaxed/simple") and the provider's under also ("": not at all): RSA
-        and Ed25519 of each domain; or nobody: what one signature can't cover
-        rightly leaves the message without any."""
-        if not self.is_signed or self.is_simple_only and any(
-                one.startswith("relaxed") for one in (canon, also)):
+        and Ed25519 of each domain. What one of them can't cover rightly
+        leaves the others as they are."""
+        if not self.is_signed:
             return []
         return sorted(f"{domain}/{key}"
                       for domain, one in ((self.signer, canon),
                                           (PROVIDER, also))
                       for key in ("ed", "rsa")
-                      if domain and one)
+                      if domain and one and not (
+                          self.is_simple_only and one.startswith("relaxed")))
 
     @property
     def is_international(self) -> bool:

@@ -395,14 +395,16 @@ class BadMail(Protocol):
         self.want_leaves(answer)
         self.want([], answer.inserted, "fields inserted")
         self.want_fields(BENCH.postern.line(event="message", account=login),
-                         reason="headers_too_large")
+                         reason="headers_too_large",
+                         unsigned="header too large")
 
     def test_more_fields_than_are_looked_at(self):
         login = self.login()
         sent = message.compose(login, headers=[("a", "")] * 30_000)
         self.want_leaves(BENCH.send(login, sent, login))
         self.want_fields(BENCH.postern.line(event="message", account=login),
-                         reason="headers_too_large", dkim="none")
+                         reason="headers_too_large", dkim="none",
+                         unsigned="too many header fields")
 
     def test_account_name_of_600_octets(self):
         login = "x" * (600 - len(OWN) - 1) + "@" + OWN

@@ -412,6 +412,40 @@ class Signatures(unittest.TestCase):
         problems += self.check_mail_dkim(signed_by_name)
         self.assertEqual([], problems)
 
+    def test_identities(self):
+        """i= of any local part, of the domain or below it (RFC 6376 §3.5)."""
+        problems = []
+        signed_by_name = {}
+        for identity, wanted in (
+                ("@" + DOMAIN, b"@a.example"),
+                ("joe@" + DOMAIN, b"joe@a.example"),
+                ("joe@news." + DOMAIN, b"joe@news.a.example"),
+                ("j;b=o=e@" + DOMAIN, b"j=3Bb=3Do=3De@a.example"),
+                ('"j o"@' + DOMAIN, b'"j=20o"@a.example'),
+                ("jörg@bücher." + DOMAIN,
+                 b"j=C3=B6rg@xn--bcher-kva.a.example"),
+                ("l" * 200 + "@" + DOMAIN, b"l" * 200 + b"@a.example")):
+            for canon in CANONS:
+                name = "%s %s" % (identity, canon)
+                options = ("--canon", canon, "--identity", identity,
+                           "--time", "1000000000")
+                signed = self.sign(message(b"Hi\r\n"), *options)
+                self.assertEqual(signed, self.sign(
+                    message(b"Hi\r\n"), *options, "--engine", "opendkim"))
+                self.assertEqual(wanted, Reading(signed, 0).tags[b"i"])
+                problems += self.check(name, signed)
+                signed_by_name[name] = signed
+        problems += self.check_mail_dkim(signed_by_name)
+        self.assertEqual([], problems)
+
+    def test_identities_refused(self):
+        for identity in ("joe@b.example", "joe@xa.example", "joe",
+                         '"j@x"@' + DOMAIN, "l" * 250 + "@" + DOMAIN):
+            done = self.run_tool(message(b"Hi\r\n"), "--identity", identity)
+            self.assertEqual(1, done.returncode, identity)
+            self.assertIn(b"signing with a.example/", done.stderr)
+            self.assertIn(b"can't be signed: ", done.stderr)
+
     def test_list_unsubscribe(self):
         """RFC 8058 §4, whatever the header list."""
         signed = self.sign(

@@ -19,6 +19,7 @@ struct job {
 	const char *keys;
 	const char *domain;
 	const char *selector; /* NULL: all */
+	const char *identity; /* i=; NULL: none */
 	struct signing_rules rules;
 	enum signing_engine engine;
 	bool is_checked;
@@ -172,6 +173,8 @@ write_signed(
     const struct message *message, const char *const *values, size_t count)
 {
 	for (size_t i = 0; i < count; i++) {
+		if (values[i] == NULL)
+			continue;
 		fputs("DKIM-Signature:", stdout);
 		for (const char *at = values[i]; *at != '\0'; at++) {
 			if (*at == '\n')
@@ -276,6 +279,7 @@ read_options(struct job *job, int argc, char **argv)
 		{ "keys", required_argument, NULL, 'k' },
 		{ "domain", required_argument, NULL, 'd' },
 		{ "selector", required_argument, NULL, 's' },
+		{ "identity", required_argument, NULL, 'i' },
 		{ "canon", required_argument, NULL, 'c' },
 		{ "headers", required_argument, NULL, 'h' },
 		{ "oversign", required_argument, NULL, 'o' },
@@ -299,6 +303,9 @@ read_options(struct job *job, int argc, char **argv)
 			break;
 		case 's':
 			job->selector = optarg;
+			break;
+		case 'i':
+			job->identity = optarg;
 			break;
 		case 'c':
 			read_canon(&job->rules, optarg);
@@ -345,7 +352,9 @@ choose(const struct job *job, const struct key_ring *ring,
 		if (job->selector == NULL
 		    || strcmp(ring->keys[i].selector, job->selector) == 0)
 			uses[count++] =
-			    (struct signer_use){ &ring->keys[i], &job->rules };
+			    (struct signer_use){ .key = &ring->keys[i],
+				    .rules = &job->rules,
+				    .identity = job->identity };
 	return count;
 }
 

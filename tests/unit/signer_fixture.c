@@ -110,8 +110,10 @@ struct signer_order
 signer_order_of(enum signing_engine engine, const struct signing_rules *rules,
     struct signer_use *uses)
 {
-	uses[0] = (struct signer_use){ &signer_keys[SIGNER_ED25519], rules };
-	uses[1] = (struct signer_use){ &signer_keys[SIGNER_RSA], rules };
+	uses[0] = (struct signer_use){ .key = &signer_keys[SIGNER_ED25519],
+		.rules = rules };
+	uses[1] = (struct signer_use){ .key = &signer_keys[SIGNER_RSA],
+		.rules = rules };
 	return (struct signer_order){
 		.engine = engine,
 		.uses = uses,

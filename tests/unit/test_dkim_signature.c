@@ -106,6 +106,32 @@ static const struct {
 		     "\t kabcdefghijk" B11,
 	},
 	{
+	    .name = "i= stands behind x=, and isn't folded",
+	    .signature = { .type = DKIM_KEY_RSA,
+		.header_canon = CANON_SIMPLE,
+		.body_canon = CANON_SIMPLE,
+		.domain = "a.example",
+		.selector = "s1",
+		.identity = B88 "=3B@sub.a.example",
+		.time_s = 7,
+		.expire_s = 1,
+		.covered = "From",
+		.body_b64 = B44 },
+	    .b64 = B11,
+	    .hashed = "DKIM-Signature: v=1; a=rsa-sha256; c=simple/simple; "
+		      "d=a.example; s=s1; t=7;\r\n"
+		      "\tx=8;\r\n"
+		      "\ti=" B88 "=3B@sub.a.example;\r\n"
+		      "\tbh=" B44 "; h=From;\r\n"
+		      "\tb=",
+	    .value = " v=1; a=rsa-sha256; c=simple/simple; d=a.example; "
+		     "s=s1; t=7;\n"
+		     "\tx=8;\n"
+		     "\ti=" B88 "=3B@sub.a.example;\n"
+		     "\tbh=" B44 "; h=From;\n"
+		     "\tb=" B11,
+	},
+	{
 	    .name = "h= is folded between names, long ones too",
 	    .signature = { .type = DKIM_KEY_RSA,
 		.header_canon = CANON_SIMPLE,
@@ -322,6 +348,7 @@ verifiers_see_what_was_signed(void **state)
 			.body_canon = CANON_SIMPLE,
 			.domain = domain,
 			.selector = "s",
+			.identity = i % 3 == 0 ? "j=3Bo@b.example" : NULL,
 			.time_s = 1700000000,
 			.expire_s = i / 4 % 2,
 			.covered = covered,
@@ -361,15 +388,111 @@ names_that_upset_tags_are_known(void **state)
 			fail_msg("\"%s\" is let through", bad[i]);
 }
 
+static const struct {
+	const char *identity;
+	const char *wanted; /* as it stands in i=; NULL: refused */
+	const char *words;
+} identities[] = {
+	{ "@a.example", "@a.example", NULL },
+	{ "joe@a.example", "joe@a.example", NULL },
+	{ "joe@news.a.example", "joe@news.a.example", NULL },
+	{ "joe@A.EXAMPLE.", "joe@a.example", NULL },
+	{ "j=o;e@a.example", "j=3Do=3Be@a.example", NULL },
+	{ "=3B@a.example", "=3D3B@a.example", NULL },
+	{ "\"j o\\\"e\"@a.example", "\"j=20o\\\"e\"@a.example", NULL },
+	{ "!#$%&'*+-/?^_`{|}~:,<>@a.example",
+	    "!#$%&'*+-/?^_`{|}~:,<>@a.example", NULL },
+	{ "j\xc3\xb6@a.example", "j=C3=B6@a.example", NULL },
+	{ "x@b\xc3\xbc.a.example", "x@xn--b-eha.a.example", NULL },
+	{ "", NULL, "one \"@\"" },
+	{ "joe", NULL, "one \"@\"" },
+	{ "a.example", NULL, "one \"@\"" },
+	{ "\"j@x\"@a.example", NULL, "one \"@\"" },
+	{ "@", NULL, "its domain" },
+	{ "joe@", NULL, "its domain" },
+	{ "joe@.a.example", NULL, "its domain" },
+	{ "joe@a..a.example", NULL, "its domain" },
+	{ "joe@[192.0.2.1]", NULL, "its domain" },
+	{ "joe@x;b=y.a.example", NULL, "its domain" },
+	{ "joe@x y.a.example", NULL, "its domain" },
+	{ "joe@x\ny.a.example", NULL, "its domain" },
+	{ "joe@b.example", NULL, "isn't the key's" },
+	{ "joe@xa.example", NULL, "isn't the key's" },
+	{ "joe@example", NULL, "isn't the key's" },
+	{ "joe@a.example.org", NULL, "isn't the key's" },
+	{ "j\noe@a.example", NULL, "a control or no UTF-8" },
+	{ "j\x01@a.example", NULL, "a control or no UTF-8" },
+	{ "j\x7f@a.example", NULL, "a control or no UTF-8" },
+	{ "j\xc2\x85@a.example", NULL, "a control or no UTF-8" },
+	{ "j\xc3@a.example", NULL, "a control or no UTF-8" },
+	{ "\xff@a.example", NULL, "a control or no UTF-8" },
+	{ B88 B88 B44 B22 "abc@a.example", B88 B88 B44 B22 "abc@a.example",
+	    NULL },
+	{ B88 B88 B44 B22 "abcd@a.example", NULL, "too long" },
+	{ B88 B88 B44 B22 "a;@a.example", NULL, "too long" },
+};
+
+static void
+identities_upset_nothing(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < COUNT(identities); i++) {
+		const char *identity = identities[i].identity;
+		struct fault fault = { .kind = FAULT_NONE };
+		struct arena arena;
+		const char *got;
+
+		arena_init(&arena, 1 << 20);
+		got = dkim_signature_identity(
+		    identity, "a.example", &arena, &fault);
+		if (identities[i].wanted != NULL)
+			expect(identity, identities[i].wanted,
+			    got != NULL ? got : fault.words);
+		else if (got != NULL)
+			fail_msg(
+			    "%s: wanted it refused, got %s", identity, got);
+		else if (fault.kind != FAULT_PERMANENT
+		    || strstr(fault.words, identities[i].words) == NULL)
+			fail_msg("%s: wanted %s, got %s", identity,
+			    identities[i].words, fault.words);
+		arena_clear(&arena);
+	}
+}
+
+/* What is far too long is refused before it takes memory. */
+static void
+endless_identities_are_refused(void **state)
+{
+	enum { OCTETS = 1 << 20 };
+	char *identity = malloc(OCTETS + sizeof("@a.example"));
+	struct fault fault = { .kind = FAULT_NONE };
+	struct arena arena;
+
+	(void)state;
+	assert_non_null(identity);
+	memset(identity, 'l', OCTETS);
+	memcpy(identity + OCTETS, "@a.example", sizeof("@a.example"));
+	arena_init(&arena, 64);
+	assert_null(
+	    dkim_signature_identity(identity, "a.example", &arena, &fault));
+	assert_int_equal(FAULT_PERMANENT, fault.kind);
+	arena_clear(&arena);
+	free(identity);
+}
+
 /* An arena without room gives NULL, not half a field. */
 static void
 want_of_memory_is_said(void **state)
 {
+	struct fault fault = { .kind = FAULT_NONE };
 	struct arena arena;
 	size_t length;
 
 	(void)state;
 	arena_init(&arena, 64);
+	assert_null(dkim_signature_identity(
+	    B22 "@a.example", "a.example", &arena, &fault));
+	assert_int_equal(FAULT_MEMORY, fault.kind);
 	assert_null(
 	    dkim_signature_hashed(&cases[0].signature, &arena, &length));
 	assert_null(dkim_signature_value(
@@ -384,6 +507,8 @@ main(void)
 		cmocka_unit_test(table_holds),
 		cmocka_unit_test(verifiers_see_what_was_signed),
 		cmocka_unit_test(names_that_upset_tags_are_known),
+		cmocka_unit_test(identities_upset_nothing),
+		cmocka_unit_test(endless_identities_are_refused),
 		cmocka_unit_test(want_of_memory_is_said),
 	};
 

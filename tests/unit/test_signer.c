@@ -200,7 +200,8 @@ check_many_rules(enum signing_engine engine)
 		else
 			rules[i].headers = (struct field_names){ to_names, 3 };
 		rules[i].expire_s = i;
-		uses[i] = (struct signer_use){ &signer_keys[i % 2], &rules[i] };
+		uses[i] = (struct signer_use){ .key = &signer_keys[i % 2],
+			.rules = &rules[i] };
 	}
 	signer = signer_begun(&order);
 	assert_true(signer_field(signer, "X-Other", "  x\n\t y ", &fault));

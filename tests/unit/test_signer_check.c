@@ -19,8 +19,10 @@
 
 enum wrong {
 	WRONG_NOTHING,
+	WRONG_TAKES,
 	WRONG_BEGIN,
 	WRONG_BODY,
+	WRONG_HASHED, /* for one use, or SIGNER_NO_USE: for all */
 	WRONG_FINISH,
 	WRONG_VALUE, /* old in it becomes new */
 };
@@ -58,50 +60,75 @@ change(char *value, const char *old, const char *new)
 }
 
 static bool
-play_finish(const struct play *play, void *work, const bool *is_dropped,
+play_has_hashed(const struct play *play, size_t which, struct fault *fault)
+{
+	size_t faulty;
+
+	return (play->faulty != SIGNER_NO_USE && play->faulty != which)
+	    || !goes_wrong(play, WRONG_HASHED, &faulty, fault);
+}
+
+static bool
+play_finish(const struct play *play, void *work, const bool *is_left_out,
     char **values_out, size_t *faulty_out, struct fault *fault)
 {
 	if (goes_wrong(play, WRONG_FINISH, faulty_out, fault)
 	    || !signer_postern.finish(
-		work, is_dropped, values_out, faulty_out, fault))
+		work, is_left_out, values_out, faulty_out, fault))
 		return false;
 	if (play->wrong == WRONG_VALUE)
 		change(values_out[0], play->old, play->new);
 	return true;
 }
 
-#define PLAYED(play)                                                           \
-	static void *play##_begin(const struct signer_job *job,                \
-	    size_t *faulty_out, struct fault *fault)                           \
-	{                                                                      \
-		return goes_wrong(&(play), WRONG_BEGIN, faulty_out, fault)     \
-		    ? NULL                                                     \
-		    : signer_postern.begin(job, faulty_out, fault);            \
-	}                                                                      \
-	static bool play##_body(void *work, const unsigned char *data,         \
-	    size_t length, struct fault *fault)                                \
-	{                                                                      \
-		size_t faulty;                                                 \
-                                                                               \
-		return !goes_wrong(&(play), WRONG_BODY, &faulty, fault)        \
-		    && signer_postern.body(work, data, length, fault);         \
-	}                                                                      \
-	static bool play##_finish(void *work, const bool *is_dropped,          \
-	    char **values_out, size_t *faulty_out, struct fault *fault)        \
-	{                                                                      \
-		return play_finish(                                            \
-		    &(play), work, is_dropped, values_out, faulty_out, fault); \
-	}                                                                      \
-	static void play##_end(void *work)                                     \
-	{                                                                      \
-		signer_postern.end(work);                                      \
-	}                                                                      \
-	static const struct signer_engine play##_engine = {                    \
-		.name = #play,                                                 \
-		.begin = play##_begin,                                         \
-		.body = play##_body,                                           \
-		.finish = play##_finish,                                       \
-		.end = play##_end,                                             \
+#define PLAYED(play)                                                       \
+	static void *play##_begin(const struct signer_job *job,            \
+	    size_t *faulty_out, struct fault *fault)                       \
+	{                                                                  \
+		return goes_wrong(&(play), WRONG_BEGIN, faulty_out, fault) \
+		    ? NULL                                                 \
+		    : signer_postern.begin(job, faulty_out, fault);        \
+	}                                                                  \
+	static bool play##_body(void *work, const unsigned char *data,     \
+	    size_t length, struct fault *fault)                            \
+	{                                                                  \
+		size_t faulty;                                             \
+                                                                           \
+		return !goes_wrong(&(play), WRONG_BODY, &faulty, fault)    \
+		    && signer_postern.body(work, data, length, fault);     \
+	}                                                                  \
+	static bool play##_takes(                                          \
+	    const struct signer_fields *fields, struct fault *fault)       \
+	{                                                                  \
+		size_t faulty;                                             \
+                                                                           \
+		return fields->count == 0                                  \
+		    || !goes_wrong(&(play), WRONG_TAKES, &faulty, fault);  \
+	}                                                                  \
+	static bool play##_has_hashed(                                     \
+	    const void *work, size_t which, struct fault *fault)           \
+	{                                                                  \
+		(void)work;                                                \
+		return play_has_hashed(&(play), which, fault);             \
+	}                                                                  \
+	static bool play##_finish(void *work, const bool *is_left_out,     \
+	    char **values_out, size_t *faulty_out, struct fault *fault)    \
+	{                                                                  \
+		return play_finish(&(play), work, is_left_out, values_out, \
+		    faulty_out, fault);                                    \
+	}                                                                  \
+	static void play##_end(void *work)                                 \
+	{                                                                  \
+		signer_postern.end(work);                                  \
+	}                                                                  \
+	static const struct signer_engine play##_engine = {                \
+		.name = #play,                                             \
+		.takes = play##_takes,                                     \
+		.has_hashed = play##_has_hashed,                           \
+		.begin = play##_begin,                                     \
+		.body = play##_body,                                       \
+		.finish = play##_finish,                                   \
+		.end = play##_end,                                         \
 	}
 
 PLAYED(first);
@@ -112,8 +139,8 @@ static struct signer *
 signed_with(const struct key *keys, struct fault *fault)
 {
 	struct signing_rules rules = signer_rules(CANON_RELAXED, CANON_SIMPLE);
-	const struct signer_use uses[] = { { &keys[0], &rules },
-		{ &keys[1], &rules } };
+	const struct signer_use uses[] = { { &keys[0], &rules, NULL },
+		{ &keys[1], &rules, NULL } };
 	const struct signer_order order = {
 		.uses = uses, .count = 2, .time_s = SIGNER_TIME_S
 	};
@@ -149,12 +176,17 @@ static const struct check_case check_cases[] = {
 	    .second = { WRONG_FINISH, FAULT_PERMANENT, SIGNER_NO_USE, NULL,
 		NULL },
 	    .words = "first signs the message, second doesn't: played fault" },
-	{ .name = "its limit, at the begin",
-	    .second = { WRONG_BEGIN, FAULT_PERMANENT, SIGNER_LIMIT, NULL,
+	{ .name = "its limit, in the header",
+	    .second = { WRONG_TAKES, FAULT_PERMANENT, 0, NULL, NULL } },
+	{ .name = "its limit, in the body",
+	    .second = { WRONG_HASHED, FAULT_PERMANENT, SIGNER_NO_USE, NULL,
 		NULL } },
-	{ .name = "its limit, at the end",
-	    .second = { WRONG_FINISH, FAULT_PERMANENT, SIGNER_LIMIT, NULL,
-		NULL } },
+	{ .name = "its limit, in the body of one",
+	    .second = { WRONG_HASHED, FAULT_PERMANENT, 1, NULL, NULL } },
+	{ .name = "the rest is compared",
+	    .first = { WRONG_VALUE, 0, 0, "t=17", "t=18" },
+	    .second = { WRONG_HASHED, FAULT_PERMANENT, 1, NULL, NULL },
+	    .words = "t=1800000000 and t=1700000000" },
 	{ .name = "no memory",
 	    .second = { WRONG_BODY, FAULT_MEMORY, 0, NULL, NULL } },
 	{ .name = "another bh=",
@@ -186,8 +218,11 @@ static const struct check_case check_cases[] = {
 	    .words = "first doesn't verify" },
 	{ .name = "what isn't checked by the other is verified",
 	    .first = { WRONG_VALUE, 0, 0, "t=17", "t=18" },
-	    .second = { WRONG_FINISH, FAULT_PERMANENT, SIGNER_LIMIT, NULL,
-		NULL },
+	    .second = { WRONG_TAKES, FAULT_PERMANENT, 0, NULL, NULL },
+	    .words = "first doesn't verify" },
+	{ .name = "neither is what it could not hash the body of",
+	    .first = { WRONG_VALUE, 0, 0, "t=17", "t=18" },
+	    .second = { WRONG_HASHED, FAULT_PERMANENT, 0, NULL, NULL },
 	    .words = "first doesn't verify" },
 };
 
@@ -252,7 +287,10 @@ test_first_fails(void **state)
 		    false },
 		{ { WRONG_BODY, FAULT_PERMANENT, 1, NULL, NULL }, false },
 		{ { WRONG_FINISH, FAULT_TEMPORARY, 1, NULL, NULL }, true },
-		{ { WRONG_FINISH, FAULT_PERMANENT, SIGNER_LIMIT, NULL, NULL },
+		{ { WRONG_FINISH, FAULT_PERMANENT, SIGNER_NO_USE, NULL, NULL },
+		    false },
+		{ { WRONG_TAKES, FAULT_PERMANENT, 0, NULL, NULL }, false },
+		{ { WRONG_HASHED, FAULT_PERMANENT, SIGNER_NO_USE, NULL, NULL },
 		    false },
 	};
 	struct key keys[2];

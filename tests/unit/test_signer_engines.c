@@ -2,6 +2,7 @@
  * what they hash, and how they write it down, is the same. RSA (PKCS #1 v1.5)
  * and Ed25519 sign without chance, so equal b= mean equal hashes of the
  * header. */
+#include "policy/text.h"
 #include "tests/unit/signer_corpus.h"
 #include "tests/unit/signer_fixture.h"
 
@@ -16,21 +17,27 @@
 
 #include <cmocka.h>
 
-enum { MESSAGES = 600, COLUMNS = 130 };
+enum {
+	MESSAGES = 600,
+	COLUMNS = 130,
+	IDENTITY_CHARACTERS = 20, /* of up to 12 octets, encoded */
+	IDENTITY_BYTES = 128,
+};
 
 static const char *const from_list[] = { "From" };
 static const char *const long_list[] = { "From", "subject", "X-Absent", "To",
 	"X-Another-Absent-Field", "Reply-To" };
 static const char *const twice_list[] = { "From", "From", "TO" };
 static const char *const other_list[] = { "X-Other", "X-Tag", "Received",
-	"X-A-Name-Of-Many-Letters-That-Is-Longer-Than-A-Line-Of-The-"
-	"Signature-Has-Columns" };
+	("X-A-Name-Of-Many-Letters-That-Is-Longer-Than-A-Line-Of-The-"
+	 "Signature-Has-Columns") };
 
 /* ---- both on one message ------------------------------------------------- */
 
 /* What one engine makes of a message. */
 struct made {
-	char *values[SIGNING_SIGNATURES];
+	char *values[SIGNING_SIGNATURES]; /* or why there is none */
+	bool is_lost[SIGNING_SIGNATURES];
 	struct fault fault;
 	char difference[FAULT_WORDS_BYTES];
 };
@@ -71,8 +78,14 @@ make(const struct signer_order *order, const struct corpus_message *message,
 	*made_out = (struct made){ .fault = { .kind = FAULT_NONE } };
 	if (feed(signer, message, seed, &made_out->fault)
 	    && signer_finish(signer, &values, &count, &made_out->fault)) {
-		for (size_t i = 0; i < count; i++)
-			made_out->values[i] = strdup(values[i]);
+		for (size_t i = 0; i < count; i++) {
+			const char *why = signer_lost(signer, i);
+
+			assert_true((values[i] == NULL) == (why != NULL));
+			made_out->is_lost[i] = why != NULL;
+			made_out->values[i] =
+			    strdup(why != NULL ? why : values[i]);
+		}
 		if (signer_difference(signer) != NULL)
 			snprintf(made_out->difference,
 			    sizeof(made_out->difference), "%s",
@@ -110,7 +123,7 @@ compare(const char *name, struct signer_order *order,
 			fail_msg("%s, %s: postern:%s\nopendkim:%s", name,
 			    order->uses[i].key->selector, own.values[i],
 			    theirs.values[i]);
-		made++;
+		made += own.is_lost[i] ? 0 : 1;
 	}
 	if (own.difference[0] != '\0' || theirs.difference[0] != '\0')
 		fail_msg("%s: self check: %s%s", name, own.difference,
@@ -146,11 +159,33 @@ random_rules(uint64_t *seed)
 	return rules;
 }
 
+/* An identity, or none, in space. */
+static const char *
+random_identity(uint64_t *seed, char space[IDENTITY_BYTES])
+{
+	static const char *const characters[] = { "a", "Z", "0", ".", ";", "=",
+		"\"", " ", "\\", "\xc3\xbc", "\xf0\x9f\x98\x80" };
+	static const char *const tails[] = { "@a.example", "@sub.a.example",
+		"@A.Example" };
+	size_t length = corpus_random(seed, IDENTITY_CHARACTERS);
+	struct text text;
+
+	if (corpus_random(seed, 3) > 0)
+		return NULL;
+	text_init(&text, space, IDENTITY_BYTES);
+	while (length-- > 0)
+		text_add(
+		    &text, characters[corpus_random(seed, COUNT(characters))]);
+	text_add(&text, tails[corpus_random(seed, COUNT(tails))]);
+	return space;
+}
+
 static void
 test_corpus(void **state)
 {
 	uint64_t seed = 6376;
 	size_t made = 0;
+	size_t mixed = 0;
 
 	(void)state;
 	for (size_t i = 0; i < MESSAGES; i++) {
@@ -160,8 +195,10 @@ test_corpus(void **state)
 			.count = COUNT(rules),
 			.time_s = 1 + corpus_random(&seed, 0x7fffffff),
 			.is_checked = i % 8 == 0 };
+		char identity[COUNT(rules)][IDENTITY_BYTES];
 		struct corpus_message message;
 		char name[32];
+		size_t count;
 
 		corpus_make(&seed, &message);
 		for (size_t k = 0; k < COUNT(rules); k++) {
@@ -171,16 +208,23 @@ test_corpus(void **state)
 			if (key == SIGNER_RSA_2048 && i % 16 > 0)
 				key = SIGNER_ED25519;
 			rules[k] = random_rules(&seed);
-			uses[k] =
-			    (struct signer_use){ &signer_keys[key], &rules[k] };
+			uses[k] = (struct signer_use){
+				.key = &signer_keys[key],
+				.rules = &rules[k],
+				.identity = random_identity(&seed, identity[k]),
+			};
 		}
 		snprintf(name, sizeof(name), "message %zu", i);
-		made += compare(name, &order, &message, seed);
+		count = compare(name, &order, &message, seed);
+		made += count;
+		mixed += count > 0 && count < order.count ? 1 : 0;
 		corpus_free(&message);
 	}
 	/* Oversigned fields that can't be signed are rare. */
 	if (made < MESSAGES * 3)
 		fail_msg("only %zu signatures were compared", made);
+	if (mixed == 0)
+		fail_msg("no signature was lost beside others");
 }
 
 /* ---- folding ------------------------------------------------------------- */
@@ -206,8 +250,8 @@ test_columns(void **state)
 			i & 2 ? CANON_RELAXED : CANON_SIMPLE);
 		struct key keys[] = { signer_keys[SIGNER_ED25519],
 			signer_keys[i & 1 ? SIGNER_RSA_ODD : SIGNER_RSA] };
-		const struct signer_use uses[] = { { &keys[0], &rules },
-			{ &keys[1], &rules } };
+		const struct signer_use uses[] = { { &keys[0], &rules, NULL },
+			{ &keys[1], &rules, NULL } };
 		struct signer_order order = { .uses = uses,
 			.count = i % 5 == 0 ? 2 : 1,
 			.time_s = i + 1,
@@ -242,8 +286,9 @@ test_covered(void **state)
 			sizeof(plain_body) - 1 };
 		struct signing_rules rules = signer_rules(
 		    i & 1 ? CANON_RELAXED : CANON_SIMPLE, CANON_SIMPLE);
-		const struct signer_use use = { &signer_keys[SIGNER_ED25519],
-			&rules };
+		const struct signer_use use = {
+			.key = &signer_keys[SIGNER_ED25519], .rules = &rules
+		};
 		struct signer_order order = { .uses = &use, .count = 1 };
 
 		order.time_s = 1;

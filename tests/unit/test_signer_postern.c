@@ -119,7 +119,8 @@ order_add(
 	size_t which = order->count++;
 
 	order->rules[which] = rules;
-	order->uses[which] = (struct signer_use){ key, &order->rules[which] };
+	order->uses[which] =
+	    (struct signer_use){ .key = key, .rules = &order->rules[which] };
 	collect(&order->sets[which], rules.header_canon);
 	order->fields[which] = &order->sets[which];
 }

@@ -1,5 +1,6 @@
 /* What verify makes of one signature: made by our signer and altered, and by
  * hand in all the forms that RFC 6376 allows and forbids. */
+#include "milter/io/verify_field.h"
 #include "tests/unit/verify_fixture.h"
 
 #include <stdio.h>
@@ -164,7 +165,7 @@ check_changes(enum which_key key)
 		    rules_of(which & 1 ? CANON_RELAXED : CANON_SIMPLE,
 			which & 2 ? CANON_RELAXED : CANON_SIMPLE);
 		char *signature =
-		    verify_sign_ours(key, "a.example", &rules, &original);
+		    verify_sign_ours(key, "a.example", NULL, &rules, &original);
 
 		for (size_t i = 0; i < COUNT(changes); i++)
 			for (size_t piece = 0; piece < 4; piece++)
@@ -188,6 +189,39 @@ test_ed25519(void **state)
 	(void)state;
 	verify_dns_reset();
 	check_changes(SIGNER_ED25519);
+}
+
+/* Whatever our signer writes into i= is read back. */
+static void
+test_identities(void **state)
+{
+	static const char *const identities[] = { "@a.example",
+		"joe@news.a.example", "j;o=e@a.example", "\"j e\"@a.example",
+		"j\xc3\xb6@b\xc3\xbc.a.example", NULL };
+	char longest[VERIFY_IDENTITY_OCTETS + 1];
+	const size_t local = sizeof(longest) - sizeof("@a.example");
+
+	(void)state;
+	verify_dns_reset();
+	memset(longest, 'l', local);
+	memcpy(longest + local, "@a.example", sizeof("@a.example"));
+	for (size_t i = 0; i < 4 * COUNT(identities); i++) {
+		const char *identity = identities[i / 4];
+		struct signing_rules rules = rules_of(
+		    i & 1 ? CANON_RELAXED : CANON_SIMPLE, CANON_SIMPLE);
+		struct verified verified;
+		char *signature;
+
+		if (identity == NULL)
+			identity = longest;
+		signature =
+		    verify_sign_ours(i & 2 ? SIGNER_RSA : SIGNER_ED25519,
+			"a.example", identity, &rules, &original);
+		assert_non_null(strstr(signature, "i="));
+		verify_message(signature, &original, 0, &verified);
+		verify_expect(identity, &verified, VERIFY_GOOD, "");
+		free(signature);
+	}
 }
 
 /* ---- by hand ------------------------------------------------------------- */
@@ -485,6 +519,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_rsa),
 		cmocka_unit_test(test_ed25519),
+		cmocka_unit_test(test_identities),
 		cmocka_unit_test(test_by_hand),
 	};
 

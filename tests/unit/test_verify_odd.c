@@ -206,7 +206,8 @@ test_large_body(void **state)
 
 	(void)state;
 	message.body = body;
-	signature = verify_sign_ours(SIGNER_RSA, "a.example", &rules, &message);
+	signature =
+	    verify_sign_ours(SIGNER_RSA, "a.example", NULL, &rules, &message);
 	verify_message(signature, &message, 4099, &verified);
 	verify_expect("odd pieces", &verified, VERIFY_GOOD, "");
 	verify_message(signature, &message, 0, &verified);

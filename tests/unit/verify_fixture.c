@@ -340,7 +340,7 @@ verify_sign(enum which_key key, const char *value, const char *header,
 }
 
 char *
-verify_sign_ours(enum which_key key, const char *domain,
+verify_sign_ours(enum which_key key, const char *domain, const char *identity,
     const struct signing_rules *rules, const struct test_message *message)
 {
 	struct key own = { .domain = domain,
@@ -349,7 +349,9 @@ verify_sign_ours(enum which_key key, const char *domain,
 		    key == SIGNER_ED25519 ? KEY_ED25519_SHA256 : KEY_RSA_SHA256,
 		.pkey = pkeys[key],
 		.public_b64 = materials[key].public_b64 };
-	const struct signer_use use = { &own, rules };
+	const struct signer_use use = {
+		.key = &own, .rules = rules, .identity = identity
+	};
 	const struct signer_order order = { .engine = SIGNING_POSTERN,
 		.uses = &use,
 		.count = 1,

@@ -75,8 +75,10 @@ void verify_dns_lose(const char *name);
 char *verify_sign(enum which_key key, const char *value, const char *header,
     const char *hashed_body);
 
-/* The same signature by our signer, with keys of domain: RSA, or Ed25519. */
-char *verify_sign_ours(enum which_key key, const char *domain,
+/* The same signature by our signer, with keys of domain: RSA, or Ed25519.
+ * identity: of i=, or NULL. */
+char *
+verify_sign_ours(enum which_key key, const char *domain, const char *identity,
     const struct signing_rules *rules, const struct test_message *message);
 
 /* Begin a verifier; author: a domain. */
