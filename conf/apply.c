@@ -1,5 +1,6 @@
 #include "conf/apply.h"
 
+#include "conf/nearest.h"
 #include "conf/values.h"
 
 #include <string.h>
@@ -125,6 +126,19 @@ section_with(const char *name)
 	return NULL;
 }
 
+/* Is the word one slip away from the name? */
+static bool
+is_slip(const char *word, const char *name)
+{
+	struct nearest nearest;
+
+	nearest_begin(&nearest, word);
+	nearest_offer(&nearest, name);
+	return nearest.best != NULL && nearest.distance <= 1;
+}
+
+/* Who wrote the very name of an option that stands elsewhere meant that one,
+ * unless it is but a slip away from one that may stand here. */
 static void
 explain_unknown(struct build *build, const struct applied *applied,
     const struct parse_option *given)
@@ -142,7 +156,8 @@ explain_unknown(struct build *build, const struct applied *applied,
 		    "%s: class inbound takes no options: its mail is left "
 		    "alone; remove it",
 		    name);
-	else if (nearest != NULL)
+	else if (nearest != NULL
+	    && (elsewhere == NULL || is_slip(given->name, nearest->name)))
 		problems_add(problems, given->source, given->line,
 		    "%s: there is no such option %s; did you mean %s?", name,
 		    place, nearest->name);

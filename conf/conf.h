@@ -77,10 +77,12 @@ struct accounts_conf {
 
 /* Where keys are (milter/io/keys.h). */
 struct key_places {
-	const char *directory;        /* sign.keys, absolute; "" none */
-	const char *key_table;        /* OpenDKIM's, absolute; "" none */
-	const char *signing_table;    /* the same */
-	bool is_refile;               /* signing_table holds patterns */
+	const char *directory;     /* sign.keys, absolute; "" none */
+	const char *key_table;     /* OpenDKIM's, absolute; "" none */
+	const char *signing_table; /* the same */
+	bool is_refile;            /* signing_table holds patterns */
+	bool takes_all; /* sign.multiple_signatures: all that signing_table
+			   gives may sign; else the first alone */
 	const struct map_source *map; /* sign.key_map; NULL: none */
 };
 

@@ -305,6 +305,17 @@ map_find(const struct map *map, const char *key)
 	return slot_of(map, key)->value;
 }
 
+void
+map_each(const struct map *map,
+    bool (*take)(void *context, const char *key, const char *value),
+    void *context)
+{
+	for (size_t i = 0; i < map->slot_count; i++)
+		if (map->slots[i].key != NULL
+		    && !take(context, map->slots[i].key, map->slots[i].value))
+			return;
+}
+
 size_t
 map_size(const struct map *map)
 {

@@ -7,6 +7,7 @@
 #include "policy/arena.h"
 #include "policy/fault.h"
 
+#include <stdbool.h>
 #include <stddef.h>
 
 struct map;
@@ -29,6 +30,12 @@ struct map *map_open(const char *path, struct fault *fault);
 
 /* The value of key (in lower case), or NULL. Any thread. */
 const char *map_find(const struct map *map, const char *key);
+
+/* Call take for each of its entries, in no order, until it says false. Any
+ * thread. */
+void map_each(const struct map *map,
+    bool (*take)(void *context, const char *key, const char *value),
+    void *context);
 
 /* How many keys it has. */
 size_t map_size(const struct map *map);

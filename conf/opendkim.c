@@ -2,6 +2,7 @@
 
 #include "conf/opendkim_find.h"
 #include "conf/opendkim_keys.h"
+#include "conf/opendkim_pattern.h"
 #include "conf/opendkim_rules.h"
 #include "policy/address.h"
 #include "policy/text.h"
@@ -60,56 +61,50 @@ is_harmless(const char *domain)
 	    && domain[0] != '[' && strchr(domain, '/') == NULL;
 }
 
-/* The path with each "%" replaced. NULL: no memory. */
-static const char *
-path_for(const char *path, const char *domain, struct arena *arena)
+/* i= of a pick whose d= is domain; NULL: it has none. False: no memory. */
+static bool
+identify(const struct opendkim_pick *pick, const char *author,
+    const char *domain, struct arena *arena, const char **identity_out)
 {
-	size_t domain_length = strlen(domain);
-	size_t length = 0;
-	char *made;
-	char *at;
+	struct fault fault;
 
-	for (const char *c = path; *c != '\0'; c++)
-		length += *c == '%' ? domain_length : 1;
-	made = arena_alloc(arena, length + 1);
-	if (made == NULL)
-		return NULL;
-	at = made;
-	for (const char *c = path; *c != '\0'; c++) {
-		size_t size = *c == '%' ? domain_length : 1;
-
-		memcpy(at, *c == '%' ? domain : c, size);
-		at += size;
-	}
-	return made;
+	*identity_out = NULL;
+	return pick->signer == NULL
+	    || opendkim_pattern_signer(
+		arena, pick->signer, author, domain, identity_out, &fault)
+	    || fault.kind != FAULT_MEMORY;
 }
 
-/* An entry as an answer; domain is the author's. */
+/* A pick as an answer. */
 static bool
-give(const struct opendkim_entry *entry, const char *domain,
-    struct arena *arena, struct opendkim_key *key_out)
+give(const struct opendkim_pick *pick, const char *author, struct arena *arena,
+    struct opendkim_key *key_out)
 {
-	if (strcmp(entry->domain, "%") != 0)
-		domain = entry->domain;
+	const struct opendkim_entry *entry = pick->entry;
+	const char *domain =
+	    strcmp(entry->domain, "%") != 0 ? entry->domain : author;
+
 	*key_out = (struct opendkim_key){
 		.name = arena_strdup(arena, entry->name),
 		.domain = arena_strdup(arena, domain),
 		.selector = arena_strdup(arena, entry->selector),
-		.key = entry->has_token ? path_for(entry->key, domain, arena)
-					: arena_strdup(arena, entry->key),
+		.key = entry->has_token
+		    ? opendkim_pattern_fill(arena, entry->key, domain)
+		    : arena_strdup(arena, entry->key),
 		.is_inline = entry->is_inline,
 		.line = entry->line,
 	};
 	return key_out->name != NULL && key_out->domain != NULL
-	    && key_out->selector != NULL && key_out->key != NULL;
+	    && key_out->selector != NULL && key_out->key != NULL
+	    && identify(pick, author, domain, arena, &key_out->identity);
 }
 
 static bool
-give_all(const struct opendkim_picks *picks, const char *domain,
+give_all(const struct opendkim_picks *picks, const char *author,
     struct arena *arena, struct opendkim_key *keys_out, size_t *count_out)
 {
 	for (size_t i = 0; i < picks->count; i++)
-		if (!give(picks->entries[i], domain, arena, &keys_out[i]))
+		if (!give(&picks->picks[i], author, arena, &keys_out[i]))
 			return false;
 	*count_out = picks->count;
 	return true;
@@ -151,7 +146,9 @@ pick_domain(const struct opendkim_keys *keys, const char *domain,
 	const struct opendkim_entry *entry = opendkim_keys_first(keys, domain);
 
 	for (size_t i = 0; entry != NULL && i < picks->most; i++) {
-		opendkim_picks_add(picks, entry, entry->line);
+		opendkim_picks_add(picks,
+		    &(struct opendkim_pick){
+			.entry = entry, .order = entry->line });
 		entry = opendkim_keys_next(keys, entry);
 	}
 }

@@ -9,8 +9,8 @@
  * nobody wants, something better is done: lines aren't cut at 1,023 octets, a
  * pattern is never a regular expression, a relative path doesn't depend on
  * where the daemon was started, "%" is replaced (by d=) in every path, names of
- * domains are compared after IDNA, and a key isn't given twice. The signer of a
- * line (for i=) is passed over. Immutable once read: any thread. */
+ * domains are compared after IDNA, and a key isn't given twice. Immutable once
+ * read: any thread. */
 #ifndef CONF_OPENDKIM_H
 #define CONF_OPENDKIM_H
 
@@ -32,6 +32,11 @@ struct opendkim_key {
 	 * PEM without line ends). */
 	const char *key;
 	bool is_inline;
+	/* i=, "[USER]@DOMAIN" in printable ASCII, the domain normalised and d=
+	 * or below it: the signer of the SigningTable's line, its "%" replaced
+	 * by the author's domain (whatever d= is). NULL: the line has none, or
+	 * none that may be i= of this signature (RFC 6376 §3.5). */
+	const char *identity;
 	size_t line; /* of the KeyTable */
 };
 
@@ -44,7 +49,8 @@ struct opendkim_key {
  * is how many. Of one file at most 100 are told, and then how many more there
  * are. A line of the SigningTable without its KeyTable entry is bad; so is all
  * but the first of a name, or of a plain file's address (OpenDKIM takes the
- * first). NULL with words only if a file can't be read at all (none, no regular
+ * first). A line whose signer can never be i= is told, and counts, without it.
+ * NULL with words only if a file can't be read at all (none, no regular
  * file, over 512 MiB, over ten million lines), or for want of memory. */
 struct opendkim_tables *
 opendkim_read(const char *key_table, const char *signing_table, bool is_refile,

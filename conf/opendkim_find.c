@@ -20,54 +20,50 @@ opendkim_picks_init(
     struct opendkim_picks *picks, struct arena *arena, size_t most)
 {
 	*picks = (struct opendkim_picks){
-		.entries = arena_alloc(arena, most * sizeof(*picks->entries)),
-		.orders = arena_alloc(arena, most * sizeof(*picks->orders)),
+		.picks = arena_alloc(arena, most * sizeof(*picks->picks)),
 		.most = most,
 	};
-	return picks->entries != NULL && picks->orders != NULL;
+	return picks->picks != NULL;
 }
 
 static bool
 is_enough(const struct opendkim_picks *picks, size_t order)
 {
 	return picks->count == picks->most
-	    && (picks->most == 0 || picks->orders[picks->count - 1] <= order);
+	    && (picks->most == 0
+		|| picks->picks[picks->count - 1].order <= order);
 }
 
 static void
 take_out(struct opendkim_picks *picks, size_t at)
 {
 	picks->count--;
-	for (; at < picks->count; at++) {
-		picks->entries[at] = picks->entries[at + 1];
-		picks->orders[at] = picks->orders[at + 1];
-	}
+	for (; at < picks->count; at++)
+		picks->picks[at] = picks->picks[at + 1];
 }
 
 void
-opendkim_picks_add(struct opendkim_picks *picks,
-    const struct opendkim_entry *entry, size_t order)
+opendkim_picks_add(
+    struct opendkim_picks *picks, const struct opendkim_pick *pick)
 {
 	size_t at;
 
-	if (is_enough(picks, order))
+	if (is_enough(picks, pick->order))
 		return;
 	for (size_t i = 0; i < picks->count; i++) {
-		if (picks->entries[i] != entry)
+		if (picks->picks[i].entry != pick->entry)
 			continue;
-		if (picks->orders[i] <= order)
+		if (picks->picks[i].order <= pick->order)
 			return;
 		take_out(picks, i);
 		break;
 	}
 	if (picks->count == picks->most)
 		picks->count--;
-	for (at = picks->count; at > 0 && picks->orders[at - 1] > order; at--) {
-		picks->entries[at] = picks->entries[at - 1];
-		picks->orders[at] = picks->orders[at - 1];
-	}
-	picks->entries[at] = entry;
-	picks->orders[at] = order;
+	for (at = picks->count;
+	     at > 0 && picks->picks[at - 1].order > pick->order; at--)
+		picks->picks[at] = picks->picks[at - 1];
+	picks->picks[at] = *pick;
 	picks->count++;
 }
 
@@ -75,14 +71,17 @@ static void
 add(const struct question *question, const struct opendkim_rule *rule,
     size_t order)
 {
-	const struct opendkim_entry *entry;
+	struct opendkim_pick pick = { .order = order };
 
 	if (rule->key == OPENDKIM_BY_DOMAIN)
-		entry = opendkim_keys_named(question->keys, question->domain);
+		pick.entry =
+		    opendkim_keys_named(question->keys, question->domain);
 	else
-		entry = &question->keys->entries[rule->key];
-	if (entry != NULL)
-		opendkim_picks_add(question->picks, entry, order);
+		pick.entry = &question->keys->entries[rule->key];
+	if (rule->signer != OPENDKIM_NONE)
+		pick.signer = question->rules->signers[rule->signer];
+	if (pick.entry != NULL)
+		opendkim_picks_add(question->picks, &pick);
 }
 
 /* Lines whose two ends fit, in the file's order. */

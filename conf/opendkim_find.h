@@ -9,11 +9,16 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+struct opendkim_pick {
+	const struct opendkim_entry *entry;
+	const char *signer; /* of its line; NULL: none */
+	size_t order;
+};
+
 /* The entries found for a question, each once, the least order first: a few
  * of them, however many there are. */
 struct opendkim_picks {
-	const struct opendkim_entry **entries;
-	size_t *orders;
+	struct opendkim_pick *picks;
 	size_t most;
 	size_t count;
 };
@@ -24,8 +29,8 @@ bool opendkim_picks_init(
     struct opendkim_picks *picks, struct arena *arena, size_t most);
 
 /* Add an entry, unless it is there already or there are enough before it. */
-void opendkim_picks_add(struct opendkim_picks *picks,
-    const struct opendkim_entry *entry, size_t order);
+void opendkim_picks_add(
+    struct opendkim_picks *picks, const struct opendkim_pick *pick);
 
 /* Add the entries for an address, as OpenDKIM's MultipleSignatures would: for
  * a refile those of all lines that fit, in the file's order; for a plain file

@@ -1,6 +1,8 @@
 #include "conf/opendkim_pattern.h"
 
 #include "policy/address.h"
+#include "policy/dkim_signature.h"
+#include "policy/dns.h"
 #include "policy/text.h"
 
 #include <string.h>
@@ -166,4 +168,113 @@ opendkim_pattern_fits(const char *pattern, const char *subject, size_t length)
 		subject = found;
 	}
 	return true;
+}
+
+/* How long the length octets at text are with each "%" replaced. */
+static size_t
+filled_length(const char *text, size_t length, size_t domain_length)
+{
+	size_t filled = 0;
+
+	for (size_t i = 0; i < length; i++)
+		filled += text[i] == '%' ? domain_length : 1;
+	return filled;
+}
+
+const char *
+opendkim_pattern_fill(struct arena *arena, const char *text, const char *domain)
+{
+	size_t domain_length = strlen(domain);
+	char *made = arena_alloc(
+	    arena, filled_length(text, strlen(text), domain_length) + 1);
+	char *at = made;
+
+	if (made == NULL)
+		return NULL;
+	for (; *text != '\0'; text++) {
+		size_t size = *text == '%' ? domain_length : 1;
+
+		memcpy(at, *text == '%' ? domain : text, size);
+		at += size;
+	}
+	*at = '\0';
+	return made;
+}
+
+/* A signer's form, whatever "%" stands for. What needs quotes or isn't ASCII
+ * would be read in many ways, and nobody has it. */
+static bool
+is_signer(const char *signer, const char *at, struct fault *fault)
+{
+	if (at == NULL || strchr(at + 1, '@') != NULL)
+		return refuse(fault,
+		    "what is behind the \":\" is the signer, for i=, and must "
+		    "be @DOMAIN or USER@DOMAIN; write \"@%\" for the author's "
+		    "domain");
+	for (; signer < at; signer++)
+		if (*signer != '.' && address_atext(signer, 1) == 0)
+			return refuse(fault,
+			    "what is before the \"@\" of its signer must be "
+			    "ASCII, without blanks and what needs quotes");
+	return true;
+}
+
+bool
+opendkim_pattern_signer(struct arena *arena, const char *signer,
+    const char *author_domain, const char *domain, const char **identity_out,
+    struct fault *fault)
+{
+	const char *at = strchr(signer, '@');
+	const char *identity;
+	const char *host;
+
+	*identity_out = NULL;
+	if (!is_signer(signer, at, fault))
+		return false;
+	if (filled_length(signer, strlen(signer), strlen(author_domain))
+	    > ADDRESS_OCTETS)
+		return refuse(fault, "its signer is longer than any address");
+	identity = opendkim_pattern_fill(arena, signer, author_domain);
+	if (identity == NULL) {
+		fault_memory(fault);
+		return false;
+	}
+	at = strchr(identity, '@');
+	if (!address_domain(arena, at + 1, strlen(at + 1), &host, fault)) {
+		fault_prefix(fault, "its signer: ");
+		return false;
+	}
+	if (domain != NULL && !dns_is_within(host, domain))
+		return refuse(fault,
+		    "its signer's domain is neither the d= of the key nor "
+		    "below it (RFC 6376 section 3.5); write \"@\" and that d=, "
+		    "or no signer");
+	identity = arena_printf(
+	    arena, "%.*s@%s", (int)(at - identity), identity, host);
+	if (identity == NULL) {
+		fault_memory(fault);
+		return false;
+	}
+	/* Whoever signs must not stumble over it. */
+	if (dkim_signature_identity(identity, host, arena, fault) == NULL) {
+		fault_prefix(fault, "its signer: ");
+		return false;
+	}
+	*identity_out = identity;
+	return true;
+}
+
+/* Where it depends on the author, the shortest domain shows whether it has the
+ * form. */
+bool
+opendkim_pattern_signer_check(struct arena *arena, const char *signer,
+    const char *domain, struct fault *fault)
+{
+	const char *at = strchr(signer, '@');
+	const char *identity;
+
+	if (at != NULL && strchr(at, '%') != NULL)
+		domain = NULL;
+	return opendkim_pattern_signer(
+	    arena, signer, "a", domain, &identity, fault);
 }

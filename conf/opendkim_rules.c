@@ -13,25 +13,88 @@ struct reading {
 	struct opendkim_lines *file;
 	const struct opendkim_keys *keys;
 	struct arena scratch;
-	size_t room;     /* of rules->rules */
-	uint32_t *lines; /* of the file, one for each rule */
+	size_t room;        /* of rules->rules */
+	size_t signer_room; /* of rules->signers */
+	uint32_t *lines;    /* of the file, one for each rule */
 };
 
-/* "keyname" or "keyname:signer"; the signer, for i=, isn't kept. */
+static void
+clear_scratch(struct reading *reading)
+{
+	if (reading->scratch.used_bytes > SCRATCH_BYTES / 4)
+		arena_clear(&reading->scratch);
+}
+
+/* Keep a signer, which stays in the text of the file. Lines with the same one
+ * mostly stand together, and have it once. */
+static bool
+keep_signer(
+    struct reading *reading, struct opendkim_rule *rule, const char *signer)
+{
+	struct opendkim_rules *rules = reading->rules;
+	size_t last = rules->signer_count;
+
+	if (last > 0 && strcmp(rules->signers[last - 1], signer) == 0) {
+		rule->signer = (uint32_t)(last - 1);
+		return true;
+	}
+	if (last == reading->signer_room) {
+		size_t room = last == 0 ? 4 : 2 * last;
+		const char **larger =
+		    realloc(rules->signers, room * sizeof(*larger));
+
+		if (larger == NULL)
+			return false;
+		rules->signers = larger;
+		reading->signer_room = room;
+	}
+	rule->signer = (uint32_t)last;
+	rules->signers[rules->signer_count++] = signer;
+	return true;
+}
+
+/* A signer that can't be i= costs that, and not the signature, as it does with
+ * OpenDKIM. entry is NULL if the key is each author's own. */
+static enum opendkim_status
+take_signer(struct reading *reading, struct opendkim_rule *rule, size_t line,
+    const struct opendkim_entry *entry, const char *signer)
+{
+	const char *domain = entry != NULL ? entry->domain : "%";
+	struct fault fault;
+	bool is_signer;
+
+	if (*signer == '\0')
+		return OPENDKIM_GOOD;
+	is_signer = opendkim_pattern_signer_check(&reading->scratch, signer,
+	    strcmp(domain, "%") != 0 ? domain : NULL, &fault);
+	clear_scratch(reading);
+	if (is_signer)
+		return keep_signer(reading, rule, signer) ? OPENDKIM_GOOD
+							  : OPENDKIM_NO_MEMORY;
+	if (fault.kind == FAULT_MEMORY)
+		return OPENDKIM_NO_MEMORY;
+	opendkim_lines_complain(reading->file, line,
+	    "%s; until then the line signs without i=", fault.words);
+	return OPENDKIM_GOOD;
+}
+
+/* "keyname" or "keyname:signer". */
 static enum opendkim_status
 take_key(struct reading *reading, struct opendkim_rule *rule, size_t line,
     char *value)
 {
+	size_t length = strcspn(value, ":");
+	const char *signer = value + length + (value[length] != '\0');
 	const struct opendkim_entry *entry;
 
-	value[strcspn(value, ":")] = '\0';
+	value[length] = '\0';
 	rule->key = OPENDKIM_BY_DOMAIN;
 	if (strcmp(value, "%") == 0)
-		return OPENDKIM_GOOD;
+		return take_signer(reading, rule, line, NULL, signer);
 	entry = opendkim_keys_named(reading->keys, value);
 	if (entry != NULL) {
 		rule->key = (uint32_t)(entry - reading->keys->entries);
-		return OPENDKIM_GOOD;
+		return take_signer(reading, rule, line, entry, signer);
 	}
 	if (*value == '\0')
 		opendkim_lines_complain(reading->file, line,
@@ -69,8 +132,7 @@ take_pattern(struct reading *reading, struct opendkim_rule *rule, size_t line,
 	if (is_pattern)
 		rule->pattern = opendkim_lines_keep(
 		    &reading->rules->extra, text, length, pattern);
-	if (reading->scratch.used_bytes > SCRATCH_BYTES / 4)
-		arena_clear(&reading->scratch);
+	clear_scratch(reading);
 	if (is_pattern ? rule->pattern == NULL : fault.kind == FAULT_MEMORY)
 		return OPENDKIM_NO_MEMORY;
 	if (!is_pattern) {
@@ -90,7 +152,10 @@ take_line(struct reading *reading, const struct opendkim_line *line)
 	struct opendkim_rule *rule = &rules->rules[rules->count];
 	enum opendkim_status status;
 
-	*rule = (struct opendkim_rule){ .next = OPENDKIM_NONE };
+	*rule = (struct opendkim_rule){
+		.next = OPENDKIM_NONE,
+		.signer = OPENDKIM_NONE,
+	};
 	reading->lines[rules->count] = (uint32_t)line->number;
 	status = take_pattern(reading, rule, line->number, line->key);
 	if (status != OPENDKIM_GOOD)
@@ -179,6 +244,7 @@ opendkim_rules_clear(struct opendkim_rules *rules)
 {
 	free(rules->text);
 	free(rules->rules);
+	free(rules->signers);
 	free(rules->ends);
 	opendkim_index_clear(&rules->by_end);
 	arena_clear(&rules->extra);

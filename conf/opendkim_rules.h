@@ -18,6 +18,7 @@ struct opendkim_rule {
 	const char *pattern; /* in the form of conf/opendkim_pattern */
 	uint32_t key;        /* of the KeyTable's entries */
 	uint32_t next;   /* with the same two ends, later, or OPENDKIM_NONE */
+	uint32_t signer; /* of the table's signers, or OPENDKIM_NONE */
 	uint16_t length; /* of pattern */
 	bool is_glob;    /* it has a "*" that stands for anything */
 };
@@ -40,6 +41,8 @@ struct opendkim_rules {
 	struct arena extra;          /* what had no place there */
 	struct opendkim_rule *rules; /* in the file's order */
 	size_t count;
+	const char **signers; /* as written, of the form that they must have */
+	size_t signer_count;
 	bool is_refile;
 	struct opendkim_end *ends;
 	size_t end_count;

@@ -314,6 +314,13 @@ static const struct option options[] = {
 	    .more = offsetof(struct sign_conf, places.is_refile),
 	    .meaning = "OpenDKIM's SigningTable; empty: none" },
 	{ .section = "sign",
+	    .name = "multiple_signatures",
+	    .type = OPTION_BOOLEAN,
+	    .standard = "yes",
+	    .offset = offsetof(struct sign_conf, places.takes_all),
+	    .meaning = "all that signing_table gives for an address sign, "
+		       "not the first alone" },
+	{ .section = "sign",
 	    .name = "key_map",
 	    .type = OPTION_MAP,
 	    .standard = "\"\"",

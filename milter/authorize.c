@@ -77,17 +77,17 @@ has_table_key(struct session *session, const struct mailbox *mailbox)
 {
 	struct keys *keys = session->services->keys;
 	const struct sign_conf *sign = &session->message.class->sign_conf;
-	const struct key_ring *rings[KEYS_MATCHES];
+	struct key_match matches[KEYS_MATCHES];
 	struct mailbox own = *mailbox;
 	size_t count;
 
 	if (*sign->places.signing_table == '\0')
 		return false;
 	if (!keys_match(keys, &sign->places, mailbox->local, mailbox->domain,
-		is_own, &own, rings, &count, NULL))
+		is_own, &own, matches, &count, NULL))
 		return true;
 	for (size_t i = 0; i < count; i++)
-		keys_release(keys, &rings[i]);
+		keys_release_match(keys, &matches[i]);
 	return count > 0;
 }
 

@@ -19,9 +19,9 @@ struct choosing_work {
 void
 choosing_clear(struct keys *keys, struct chosen_keys *chosen)
 {
-	for (size_t i = 0; i < chosen->ring_count; i++)
-		keys_release(keys, &chosen->rings[i]);
-	chosen->ring_count = 0;
+	for (size_t i = 0; i < chosen->match_count; i++)
+		keys_release_match(keys, &chosen->matches[i]);
+	chosen->match_count = 0;
 	chosen->count = 0;
 }
 
@@ -39,7 +39,7 @@ is_chosen(const struct chosen_keys *chosen, const struct key *key)
 }
 
 static void
-use_key(struct choosing_work *work, const struct key *key)
+use_key(struct choosing_work *work, const struct key *key, const char *identity)
 {
 	struct chosen_keys *chosen = work->chosen;
 	struct signing_rules *rules = &chosen->rules[chosen->count];
@@ -48,25 +48,28 @@ use_key(struct choosing_work *work, const struct key *key)
 		return;
 	conf_signing_rules(work->message->snapshot->conf, work->message->class,
 	    key->domain, rules);
-	chosen->uses[chosen->count++] =
-	    (struct signer_use){ .key = key, .rules = rules };
+	chosen->uses[chosen->count++] = (struct signer_use){
+		.key = key, .rules = rules, .identity = identity
+	};
 }
 
-/* Have the keys of ring sign, as long as there is room; the ring is the
- * choice's then. Where there isn't room for all, RSA comes first: every
+/* Have the keys of a match sign, as long as there is room; it is the choice's
+ * then. Where there isn't room for all, RSA comes first: every
  * receiver verifies it. */
 static void
-use_ring(struct choosing_work *work, const struct key_ring *ring, size_t most)
+use_match(
+    struct choosing_work *work, const struct key_match *match, size_t most)
 {
 	struct chosen_keys *chosen = work->chosen;
+	const struct key_ring *ring = match->ring;
 	bool has_room = chosen->count + ring->count <= most;
 
-	chosen->rings[chosen->ring_count++] = ring;
+	chosen->matches[chosen->match_count++] = *match;
 	for (int round = has_room ? 1 : 0; round < 2; round++)
 		for (size_t i = 0; i < ring->count && chosen->count < most; i++)
 			if (round == 1
 			    || ring->keys[i].algorithm == KEY_RSA_SHA256)
-				use_key(work, &ring->keys[i]);
+				use_key(work, &ring->keys[i], match->identity);
 }
 
 /* An author's own domain is his; fallback_domain and also_sign are the
@@ -98,37 +101,40 @@ static enum choosing
 use_domain(struct choosing_work *work, const char *domain, size_t most)
 {
 	struct keys *keys = work->session->services->keys;
-	const struct key_ring *ring;
+	struct key_match match = { 0 };
 
 	if (!keys_has(keys, &work->sign->places, domain)
 	    || !may_use(work, domain))
 		return CHOOSING_NO_KEY;
 	work->domain = domain;
-	if (!keys_find(keys, &work->sign->places, domain, &ring, work->fault))
+	if (!keys_find(
+		keys, &work->sign->places, domain, &match.ring, work->fault))
 		return CHOOSING_FAULT;
-	if (ring == NULL)
+	if (match.ring == NULL)
 		return CHOOSING_NO_KEY;
-	use_ring(work, ring, most);
+	use_match(work, &match, most);
 	return CHOOSING_DONE;
 }
 
 /* What the SigningTable says of the author's address, whoever's keys they are:
- * not CHOOSING_DONE, there may be more to be found. */
+ * not CHOOSING_DONE, there may be more to be found, unless one is all that is
+ * wanted of it. */
 static enum choosing
 use_table(struct choosing_work *work, size_t most)
 {
 	struct keys *keys = work->session->services->keys;
 	const struct mailbox *author = &work->message->facts.from.mailboxes[0];
-	const struct key_ring *rings[KEYS_MATCHES];
+	struct key_match matches[KEYS_MATCHES];
 	size_t count;
 
 	work->domain = author->domain;
 	if (!keys_match(keys, &work->sign->places, author->local,
-		author->domain, may_use, work, rings, &count, work->fault))
+		author->domain, may_use, work, matches, &count, work->fault))
 		return CHOOSING_FAULT;
 	for (size_t i = 0; i < count; i++)
-		use_ring(work, rings[i], most);
-	return CHOOSING_NO_KEY;
+		use_match(work, &matches[i], most);
+	return count > 0 && !work->sign->places.takes_all ? CHOOSING_DONE
+							  : CHOOSING_NO_KEY;
 }
 
 /* Is one of the author's own domain, or of one above it, among them? */

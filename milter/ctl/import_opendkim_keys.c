@@ -304,45 +304,6 @@ key_table(struct import *import, const struct import_setting *setting)
 	return table_value(import, setting, "", path);
 }
 
-/* The second part of a SigningTable's value is for i=. */
-static void
-look_at_signers(struct import *import, const struct import_setting *setting,
-    const struct import_set *set)
-{
-	for (size_t i = 0; i < set->count; i++)
-		if (strchr(set->entries[i].value, ':') != NULL) {
-			import_note(import, setting,
-			    "postern adds no i= tag: the second part of an "
-			    "entry (\"%s\") doesn't count",
-			    set->entries[i].value);
-			return;
-		}
-}
-
-/* Without MultipleSignatures an entry for everybody is there for those that no
- * other is for. postern takes all that match. */
-static void
-tell_first(struct import *import, const struct import_setting *setting,
-    const struct import_set *set)
-{
-	if (import_has(import, "MultipleSignatures") || set->count < 2)
-		return;
-	for (size_t i = 0; i < set->count; i++)
-		if (strcmp(set->entries[i].key, "*") == 0
-		    || strcmp(set->entries[i].key, "*@*") == 0) {
-			import_loss(import, setting,
-			    "without MultipleSignatures the entry \"%s\" is "
-			    "for domains that have no other; postern signs "
-			    "with it besides: take it out, and set "
-			    "sign.fallback_domain",
-			    set->entries[i].key);
-			return;
-		}
-	import_note(import, setting,
-	    "without MultipleSignatures the first entry for an address "
-	    "counts; postern signs with all of them, at most 8");
-}
-
 /* The value of sign.signing_table; NULL, after telling, if there is none. */
 static const char *
 signing_table(struct import *import, const struct import_setting *setting)
@@ -352,8 +313,6 @@ signing_table(struct import *import, const struct import_setting *setting)
 
 	if (!import_entries(import, setting, &set))
 		return NULL;
-	look_at_signers(import, setting, &set);
-	tell_first(import, setting, &set);
 	if (set.kind != IMPORT_SET_LIST)
 		return table_value(import, setting,
 		    set.kind == IMPORT_SET_REFILE ? "refile:" : "",
@@ -384,11 +343,14 @@ tables(struct import *import, const struct import_setting *keys)
 	    signing != NULL ? signing_table(import, signing) : NULL;
 
 	write_values(import, key_value, signing_value);
-	if (key_value != NULL && signing_value != NULL)
+	if (key_value != NULL && signing_value != NULL) {
+		fprintf(import->out, "\tmultiple_signatures = %s\n",
+		    import_has(import, "MultipleSignatures") ? "yes" : "no");
 		import_note(import, signing,
 		    "an address that no entry is for is signed all the same if "
 		    "the KeyTable has a key of its domain, or of one above it, "
 		    "that the account may use");
+	}
 	if (signing == NULL)
 		import_loss(import, keys,
 		    "there is no SigningTable: nothing says which key signs "

@@ -74,11 +74,11 @@ bool
 keys_match(struct keys *keys, const struct key_places *places,
     const char *local_part, const char *domain,
     bool (*may_sign)(void *context, const char *key_domain), void *context,
-    const struct key_ring *rings_out[KEYS_MATCHES], size_t *count_out,
+    struct key_match matches_out[KEYS_MATCHES], size_t *count_out,
     struct fault *fault)
 {
 	return keys_entries_match(&keys->entries, places, local_part, domain,
-	    may_sign, context, rings_out, count_out, fault);
+	    may_sign, context, matches_out, count_out, fault);
 }
 
 static bool
@@ -109,6 +109,12 @@ void
 keys_release(struct keys *keys, const struct key_ring **ring)
 {
 	keys_known_return(keys->entries.known, ring);
+}
+
+void
+keys_release_match(struct keys *keys, struct key_match *match)
+{
+	keys_entries_return(&keys->entries, match);
 }
 
 bool

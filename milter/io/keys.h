@@ -37,6 +37,13 @@ struct key_ring {
 	size_t count;
 };
 
+/* What the SigningTable says of an address. */
+struct key_match {
+	const struct key_ring *ring; /* of one key */
+	char *identity; /* the line's signer, for i=, with "%" filled in;
+			   malloc'ed; NULL: it names none */
+};
+
 struct keys;
 struct tables;
 
@@ -68,28 +75,30 @@ void keys_set_clock(
 bool keys_find(struct keys *keys, const struct key_places *places,
     const char *domain, const struct key_ring **ring_out, struct fault *fault);
 
-/* The keys that the SigningTable gives for an address: rings_out gets
- * *count_out of them, each with one key, in the table's order, each to be given
- * back. None without tables. d= may be any domain: may_sign is asked for each
- * entry's before anything is known of its key, and an entry that may not sign
- * is passed over: its key isn't looked at, and can't be at fault. It may wait
- * (no lock is held meanwhile); NULL: all may. False with words, as above; then
- * nothing is lent. */
+/* What the SigningTable gives for an address: matches_out gets *count_out of
+ * them, each with one key, in the table's order, each to be given back with
+ * keys_release_match(); only the first that may sign if places say so
+ * (multiple_signatures = no). None without tables. d= may be any domain:
+ * may_sign is asked for each entry's before anything is known of its key, and
+ * an entry that may not sign is passed over: its key isn't looked at, and can't
+ * be at fault. It may wait (no lock is held meanwhile); NULL: all may. False
+ * with words, as above; then nothing is lent. */
 bool keys_match(struct keys *keys, const struct key_places *places,
     const char *local_part, const char *domain,
     bool (*may_sign)(void *context, const char *key_domain), void *context,
-    const struct key_ring *rings_out[KEYS_MATCHES], size_t *count_out,
+    struct key_match matches_out[KEYS_MATCHES], size_t *count_out,
     struct fault *fault);
 
-/* Has domain at least one key of its own? Cheaper than keys_find(): no key is
- * parsed. Faults count as yes (a key is there). A KeyTable's entry whose d= is
- * "%" and whose key isn't (no "%" in its path) counts for nobody: it would give
- * every domain in the world a key. */
+/* Has domain at least one key of its own? Cheaper than keys_find(): of a domain
+ * of which nothing is known no key is parsed. Faults count as yes (a key is
+ * there). A KeyTable's entry whose d= is "%" and whose key isn't (no "%" in its
+ * path) counts for nobody: it would give every domain in the world a key. */
 bool keys_has(
     struct keys *keys, const struct key_places *places, const char *domain);
 
 /* Give back what was lent. Empties the pointer; takes NULL. */
 void keys_release(struct keys *keys, const struct key_ring **ring);
+void keys_release_match(struct keys *keys, struct key_match *match);
 
 /* Read the tables of places now, if they are new or have changed, as the next
  * question would; for start-up, so that no message waits for it. False with

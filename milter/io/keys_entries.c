@@ -4,6 +4,7 @@
 #include "policy/text.h"
 
 #include <openssl/crypto.h>
+#include <stdlib.h>
 #include <string.h>
 
 /* For what tables say of one address or domain: keys may stand in them. */
@@ -189,33 +190,60 @@ search_address(
 	return false;
 }
 
+void
+keys_entries_return(const struct keys_entries *entries, struct key_match *match)
+{
+	keys_known_return(entries->known, &match->ring);
+	free(match->identity);
+	match->identity = NULL;
+}
+
+/* What an entry gives; its ring is NULL if its domain has no file. */
+static bool
+lend_match(struct search *search, const struct opendkim_key *entry,
+    struct key_match *match_out)
+{
+	*match_out = (struct key_match){ 0 };
+	if (!lend(search, entry, 1, &match_out->ring))
+		return false;
+	if (match_out->ring == NULL || entry->identity == NULL)
+		return true;
+	match_out->identity = strdup(entry->identity);
+	if (match_out->identity != NULL)
+		return true;
+	keys_known_return(search->entries->known, &match_out->ring);
+	fault_memory(search->fault);
+	return false;
+}
+
 bool
 keys_entries_match(const struct keys_entries *entries,
     const struct key_places *places, const char *local_part, const char *domain,
     bool (*may_sign)(void *context, const char *key_domain), void *context,
-    const struct key_ring *rings_out[KEYS_MATCHES], size_t *count_out,
+    struct key_match matches_out[KEYS_MATCHES], size_t *count_out,
     struct fault *fault)
 {
 	struct search search = {
 		.entries = entries, .places = places, .fault = fault
 	};
+	size_t most = places->takes_all ? KEYS_MATCHES : 1;
 	bool is_found = search_begin(&search)
 	    && search_address(&search, local_part, domain);
 
 	*count_out = 0;
-	for (size_t i = 0; is_found && i < search.count; i++) {
+	for (size_t i = 0; is_found && i < search.count && *count_out < most;
+	     i++) {
 		const struct opendkim_key *entry = &search.found[i];
-		const struct key_ring *ring;
+		struct key_match *match = &matches_out[*count_out];
 
 		if (may_sign != NULL && !may_sign(context, entry->domain))
 			continue;
-		is_found = lend(&search, entry, 1, &ring);
-		if (ring != NULL)
-			rings_out[(*count_out)++] = ring;
+		is_found = lend_match(&search, entry, match);
+		*count_out += match->ring != NULL;
 	}
 	search_end(&search);
 	while (!is_found && *count_out > 0)
-		keys_known_return(entries->known, &rings_out[--*count_out]);
+		keys_entries_return(entries, &matches_out[--*count_out]);
 	return is_found;
 }
 

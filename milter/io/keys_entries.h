@@ -21,9 +21,13 @@ bool keys_entries_find(const struct keys_entries *entries,
 bool keys_entries_match(const struct keys_entries *entries,
     const struct key_places *places, const char *local_part, const char *domain,
     bool (*may_sign)(void *context, const char *key_domain), void *context,
-    const struct key_ring *rings_out[KEYS_MATCHES], size_t *count_out,
+    struct key_match matches_out[KEYS_MATCHES], size_t *count_out,
     struct fault *fault);
 bool keys_entries_has(const struct keys_entries *entries,
     const struct key_places *places, const char *domain);
+
+/* keys_release_match(). */
+void keys_entries_return(
+    const struct keys_entries *entries, struct key_match *match);
 
 #endif

@@ -150,7 +150,7 @@ class Mta(Milter):
 
 
 def signers(path: str, author: str, login: str, address: str) -> list:
-    """The d= and s= that a milter puts on a message of author."""
+    """The d=, s= and i= that a milter puts on a message of author."""
     with Mta(path) as milter:
         try:
             milter.begin(address=address)
@@ -164,7 +164,10 @@ def signers(path: str, author: str, login: str, address: str) -> list:
             continue
         tags = dict(re.findall(r"\b(\w+)=([^;]*)",
                                re.sub(r"\s+", "", value.decode())))
-        found.append(f"{tags['d']}/{tags['s']}")
+        # What i= is without it, and domains in any case, are the same.
+        identity = tags.get("i", f"@{tags['d']}")
+        user, at, domain = identity.rpartition("@")
+        found.append(f"{tags['d']}/{tags['s']} i={user}{at}{domain.lower()}")
     return sorted(found)
 
 
@@ -280,6 +283,44 @@ class SameSignatures(Import):
                      f"SigningTable refile:{signing}\n"
                      "MultipleSignatures yes\n"
                      "InternalHosts 192.0.2.0/24\n")
+
+    def test_the_first_for_an_address(self):
+        """OpenDKIM's default."""
+        keys, signing = self.tables(
+            f"a a.example:s1:{self.files['a']}\n"
+            f"a2 a.example:s2:{self.files['b']}\n"
+            f"b b.example:s2:{self.files['b']}\n"
+            f"p provider.example:s3:{self.files['b']}\n",
+            "bob@a.example a2\n*@a.example a\n*@a.example a2\n"
+            "*@sub.a.example a2\n*@*.a.example a\n"
+            "*@b.example p\n*@b.example b\n")
+        self.compare(f"Mode s\nKeyTable {keys}\n"
+                     f"SigningTable refile:{signing}\n"
+                     "InternalHosts 192.0.2.0/24\n", "--owners", "all")
+
+    def test_the_first_of_a_plain_table(self):
+        keys, signing = self.tables(
+            f"a a.example:s1:{self.files['a']}\n"
+            f"a2 a.example:s2:{self.files['b']}\n"
+            f"b b.example:s2:{self.files['b']}\n",
+            "bob@* a2\na.example a\nalice@a.example a2\n"
+            ".a.example a\nb.example b\nbob@.example a2\n")
+        self.compare(f"Mode s\nKeyTable {keys}\nSigningTable {signing}\n"
+                     "MultipleSignatures no\n"
+                     "InternalHosts 192.0.2.0/24\n", "--owners", "all")
+
+    def test_signers(self):
+        keys, signing = self.tables(
+            f"a a.example:s1:{self.files['a']}\n"
+            f"a2 a.example:s2:{self.files['b']}\n"
+            f"b %:s2:{self.files['b']}\n",
+            "alice@a.example a:@%\n*@*a.example a2:news@Mail.a.example\n"
+            "*@*.a.example a:@%\nbob@a.example a\n*@b.example b:x@%\n"
+            "*@b.example a:@%\n")
+        self.compare(f"Mode s\nKeyTable {keys}\n"
+                     f"SigningTable refile:{signing}\n"
+                     "MultipleSignatures yes\n"
+                     "InternalHosts 192.0.2.0/24\n", "--owners", "all")
 
     def test_plain_table(self):
         keys, signing = self.tables(

@@ -4,6 +4,7 @@
  * -fsanitize=fuzzer,address,undefined. */
 #include "conf/opendkim.h"
 #include "policy/address.h"
+#include "policy/dkim_signature.h"
 #include "policy/signing.h"
 
 #include <assert.h>
@@ -90,6 +91,10 @@ check_key(const struct opendkim_key *key, bool is_answer)
 	assert(address_domain(
 	    &arena, key->domain, strlen(key->domain), &domain, NULL));
 	assert(strcmp(domain, key->domain) == 0);
+	/* Whoever signs takes it. */
+	assert(key->identity == NULL
+	    || dkim_signature_identity(key->identity, key->domain, &arena, NULL)
+		!= NULL);
 	arena_clear(&arena);
 }
 

@@ -66,6 +66,8 @@ ADDITIONS = {
     ".key_cache": "what parsed keys take of memory needs a bound that can be "
         "set",
     "sign.key_map": "one truth for the keys of many relays",
+    "sign.multiple_signatures": "OpenDKIM signs with the first match alone by "
+        "default, and who comes from it may rely on that",
     "sign.self_check": "both engines and the published key are compared in "
         "production, as often as one likes",
     **{f"domain.{name}": "a domain may need rules of its own, without "

@@ -193,6 +193,8 @@ broken  elsewhere.example:rsa:{cls.away}/a.example-gone
 *@fixed.example    fixed
 *@t.example        ka
 *@t.example        broken
+*@i.example        all:news@%
+*@i.example        ka:@%
 """)
 
     @classmethod
@@ -202,6 +204,7 @@ broken  elsewhere.example:rsa:{cls.away}/a.example-gone
     @classmethod
     def settings(cls):
         return {"sign": {"key_table": cls.key_table,
+                         "self_check": "100%",
                          "signing_table": f"refile:{cls.signing_table}"}}
 
     def test_as_the_table_says(self):
@@ -241,6 +244,18 @@ broken  elsewhere.example:rsa:{cls.away}/a.example-gone
         self.want(["fixed.example"], [tag(one, "d") for one in fields], "d=")
         self.want_unsigned(f"{token()}@unlisted.example", "no key")
 
+    def test_a_signer(self):
+        """It becomes i=, if it fits d=; the engines agree on it."""
+        self.bench.keys.add("i.example", "sel", "ed25519")
+        shutil.move(self.bench.keys.file("i.example", "sel"),
+                    self.owned_place("i.example", "sel"))
+        self.owned(self.owned_place("i.example", "sel"))
+        login = f"{token()}@i.example"
+        fields = self.want_by(login, "i.example/sel")
+        self.want(["news@i.example"], [tag(one, "i") for one in fields], "i=")
+        line = self.bench.postern.line(event="message", account=login)
+        self.want_fields(line, self_check="good")
+
     def test_tables_that_change(self):
         domain = f"{token()}.example"
         login = f"{token()}@{domain}"
@@ -256,6 +271,56 @@ broken  elsewhere.example:rsa:{cls.away}/a.example-gone
                 file.write(line)
         wait_until(lambda: self.post(login)[1], "the tables' new lines")
         self.want_by(login, f"{domain}/n")
+
+
+class FirstMatch(Places):
+    """multiple_signatures = no, as OpenDKIM's default."""
+
+    KEYS = ("a.example", "b.example", PROVIDER)
+
+    @classmethod
+    def prepare(cls):
+        place, keys = cls.bench.place, cls.bench.keys
+        lines = ""
+        for domain in ("a.example", "b.example"):
+            for selector in ("ed", "rsa"):
+                path = cls.owned(shutil.move(
+                    keys.file(domain, selector),
+                    place.at(f"{domain}-{selector}")))
+                lines += f"{domain}-{selector} {domain}:{selector}:{path}\n"
+            os.rmdir(os.path.join(keys.path, domain))
+        cls.key_table = place.write("key.table", lines)
+        cls.signing_table = place.write("signing.table", """\
+special@a.example  a.example-ed:@%
+*@a.example        b.example-rsa
+*@a.example        a.example-rsa
+*@a.example        a.example-ed
+*@*                b.example-ed
+""")
+
+    @classmethod
+    def settings(cls):
+        return {"sign": {"key_table": cls.key_table,
+                         "signing_table": f"refile:{cls.signing_table}",
+                         "multiple_signatures": "no",
+                         "also_sign": PROVIDER}}
+
+    PROVIDERS = (f"{PROVIDER}/ed", f"{PROVIDER}/rsa")
+
+    def test_the_first(self):
+        fields = self.want_by("special@a.example", "a.example/ed",
+                              *self.PROVIDERS)
+        self.want(["", "", "@a.example"],
+                  sorted(tag(field, "i") for field in fields), "i=")
+
+    def test_the_first_that_may_sign(self):
+        self.want_by(f"{token()}@a.example", "a.example/rsa",
+                     *self.PROVIDERS)
+
+    def test_no_entry_of_its_own(self):
+        """Nothing of the table may sign: the domain's keys do."""
+        self.want_by(f"{token()}@b.example", "b.example/ed", *self.PROVIDERS)
+        self.want_by(f"{token()}@c.example", *self.PROVIDERS)
 
 
 class InRedis(Places):

@@ -275,7 +275,8 @@ place_open_with(size_t most, struct tables *tables)
 	place_put_directory(place, DOMAIN, 0700);
 	place->places = (struct key_places){ .directory = place->directory,
 		.key_table = "",
-		.signing_table = "" };
+		.signing_table = "",
+		.takes_all = true };
 	place->keys = keys_open(most, tables);
 	assert_non_null(place->keys);
 	keys_set_clock(place->keys, place_clock, place);

@@ -122,10 +122,12 @@ opendkim_fixture_show(const struct opendkim_key *keys, size_t count)
 
 	shown[0] = '\0';
 	for (size_t i = 0; i < count; i++) {
-		length += (size_t)snprintf(shown + length,
-		    sizeof(shown) - length, "%s%s/%s %s%s", i > 0 ? ", " : "",
-		    keys[i].domain, keys[i].selector,
-		    keys[i].is_inline ? "=" : "", keys[i].key);
+		length +=
+		    (size_t)snprintf(shown + length, sizeof(shown) - length,
+			"%s%s/%s %s%s%s%s", i > 0 ? ", " : "", keys[i].domain,
+			keys[i].selector, keys[i].is_inline ? "=" : "",
+			keys[i].key, keys[i].identity != NULL ? " i=" : "",
+			keys[i].identity != NULL ? keys[i].identity : "");
 		assert_true(length < sizeof(shown));
 	}
 	return shown;

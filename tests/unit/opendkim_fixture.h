@@ -36,8 +36,8 @@ opendkim_fixture_load(struct opendkim_fixture *fixture, bool is_refile);
 struct opendkim_tables *opendkim_fixture_read(struct opendkim_fixture *fixture,
     const char *keys, const char *signing, bool is_refile);
 
-/* The keys as one text, "domain/selector key", ", " between them. It lives
- * until the next call. */
+/* The keys as one text, "domain/selector key", or "domain/selector key i=..."
+ * where that is given, ", " between them. It lives until the next call. */
 const char *
 opendkim_fixture_show(const struct opendkim_key *keys, size_t count);
 

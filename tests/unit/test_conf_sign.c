@@ -48,7 +48,8 @@ or_none(const char *string)
 	return *string != '\0' ? string : "-";
 }
 
-/* Directory, tables (one with patterns in brackets), map. */
+/* Directory, tables (one with patterns in brackets, one of which the first
+ * match counts with "1st"), map. */
 static void
 show_places(struct text *out, const struct key_places *places)
 {
@@ -56,6 +57,8 @@ show_places(struct text *out, const struct key_places *places)
 	    or_none(places->key_table));
 	text_addf(out, places->is_refile ? "[%s] " : "%s ",
 	    or_none(places->signing_table));
+	if (!places->takes_all)
+		text_add(out, "1st ");
 	show_map(out, places->map);
 }
 
@@ -130,6 +133,21 @@ static const struct {
 	    "sign", KEYS " @/key.table @/signing.table -" REST },
 	{ "patterns", "sign { " TABLES "refile:signing.table }", "sign",
 	    KEYS " @/key.table [@/signing.table] -" REST },
+	{ "the first match",
+	    "sign { " TABLES "signing.table\n"
+	    "multiple_signatures = no }",
+	    "sign", KEYS " @/key.table @/signing.table 1st -" REST },
+	{ "all matches, as written",
+	    "sign { " TABLES "signing.table multiple_signatures = yes }",
+	    "sign", KEYS " @/key.table @/signing.table -" REST },
+	{ "a class's first match",
+	    "sign { " TABLES "signing.table }\n"
+	    "class relay { multiple_signatures = no }",
+	    "relay", KEYS " @/key.table @/signing.table 1st -" REST },
+	{ "and all of another",
+	    "sign { " TABLES "signing.table multiple_signatures = no }\n"
+	    "class relay { multiple_signatures = yes }",
+	    "relay", KEYS " @/key.table @/signing.table -" REST },
 	{ "tables written empty",
 	    "sign { key_table = \"\" signing_table = \"\" }", "sign",
 	    KEYS " - - -" REST },
@@ -287,6 +305,22 @@ static const struct {
 	    { ":1: key_cache: \"1000001\" is out of bounds" } },
 
 	/* OpenDKIM's tables */
+	{ "a maybe", "sign {\nmultiple_signatures = first }",
+	    { ":2: multiple_signatures: \"first\" is neither yes nor no" } },
+	{ "key_cache in a section (a name of it is near)",
+	    "sign {\nkey_cache = 20 }",
+	    { ":2: key_cache: there is no such option in this section; it "
+	      "stands outside of sections" } },
+	{ "key_cache in a class", "class relay { key_cache = 20 }",
+	    { ":1: key_cache: there is no such option in this section; it "
+	      "stands outside of sections" } },
+	{ "a section's option in another that has a similar one",
+	    "rotate { key_map = \"\" }",
+	    { ":1: key_map: there is no such option in this section; it stands "
+	      "in section sign" } },
+	{ "a slip that is another section's option", "sign { key = \"\" }",
+	    { ":1: key: there is no such option in this section; did you mean "
+	      "keys?" } },
 	{ "one table alone", "sign {\nkey_table = key.table }",
 	    { ":2: key_table: is set, but signing_table isn't; OpenDKIM's two "
 	      "tables need one another" } },

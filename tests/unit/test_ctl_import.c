@@ -108,11 +108,10 @@ static const struct import_case cases[] = {
 	{ "one key in tables",
 	    "Mode s\nMultipleSignatures yes\nKeyTable @/onekey\n"
 	    "SigningTable file:@/plain\n",
-	    "-:Socket 3:KeyTable 4:SigningTable 4:SigningTable "
-	    "-:OversignHeaders",
+	    "-:Socket 3:KeyTable 4:SigningTable -:OversignHeaders",
 	    { "key_table = \"@/onekey\"", "signing_table = \"@/plain\"",
-		"owners = all" },
-	    { "refile:" } },
+		"owners = all", "multiple_signatures = yes" },
+	    { "refile:", "i=" } },
 	{ "relative tables",
 	    "Mode s\nMultipleSignatures yes\nKeyTable file:keys\n"
 	    "SigningTable refile:./signing\n",
@@ -129,16 +128,15 @@ static const struct import_case cases[] = {
 	    { NULL } },
 	{ "the first match only",
 	    "Mode s\nKeyTable file:@/keys\nSigningTable refile:@/signing\n",
-	    "-:Socket 2:KeyTable 3:SigningTable 3:SigningTable "
-	    "-:OversignHeaders "
-	    "!-:OpenDKIM",
-	    { NULL }, { NULL } },
-	{ "the first match, and one for everybody",
-	    "Mode s\nKeyTable file:@/keys\nSigningTable refile:@/everybody\n",
-	    "-:Socket 2:KeyTable !3:SigningTable 3:SigningTable "
-	    "-:OversignHeaders "
-	    "!-:OpenDKIM",
-	    { NULL }, { NULL } },
+	    "-:Socket 2:KeyTable 3:SigningTable -:OversignHeaders !-:OpenDKIM",
+	    { "multiple_signatures = no" }, { NULL } },
+	{ "the first match only, as it is written",
+	    "Mode s\nMultipleSignatures No\nKeyTable file:@/keys\n"
+	    "SigningTable refile:@/everybody\n",
+	    "-:Socket 3:KeyTable 4:SigningTable -:OversignHeaders !-:OpenDKIM",
+	    { "multiple_signatures = no" }, { NULL } },
+	{ "it says nothing of a single key", SINGLE "MultipleSignatures no\n",
+	    REST_SINGLE, { NULL }, { "multiple_signatures" } },
 	{ "a KeyTable before all of a single key",
 	    SINGLE "MultipleSignatures yes\nKeyTable file:@/onekey\n"
 		   "SigningTable file:@/onesign\nSubDomains y\n",

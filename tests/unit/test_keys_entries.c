@@ -145,20 +145,20 @@ test_may_sign(void **state)
 	for (size_t i = 0; i < COUNT(judge_cases); i++) {
 		const struct judge_case *c = &judge_cases[i];
 		struct judge judge = { .bed = &bed, .allowed = c->allowed };
-		const struct key_ring *rings[KEYS_MATCHES];
+		struct key_match matches[KEYS_MATCHES];
 		struct fault fault = { 0 };
 		size_t count = 1000;
 		const char *got = fault.words;
 
 		if (keys_match(bed.place->keys, &bed.place->places, "x",
 			"a.example", c->allowed != NULL ? may_sign : NULL,
-			&judge, rings, &count, &fault))
-			got = count > 0 ? rings[0]->keys[0].domain : "";
+			&judge, matches, &count, &fault))
+			got = count > 0 ? matches[0].ring->keys[0].domain : "";
 		else
 			assert_int_equal(0, count);
 		if (count > 1 || strstr(got, c->wanted) == NULL
 		    || (*c->wanted == '\0' && *got != '\0'))
-			fail_msg("%s: wanted %s, got %s (%zu rings)", c->name,
+			fail_msg("%s: wanted %s, got %s (%zu keys)", c->name,
 			    c->wanted, got, count);
 		if (c->allowed != NULL
 		    && strstr(
@@ -166,7 +166,96 @@ test_may_sign(void **state)
 			== NULL)
 			fail_msg("%s: asked for %s", c->name, judge.asked);
 		while (count > 0)
-			keys_release(bed.place->keys, &rings[--count]);
+			keys_release_match(bed.place->keys, &matches[--count]);
+	}
+	bed_close(&bed);
+}
+
+/* ---- how many, and for whom --------------------------------------------- */
+
+static const struct match_case {
+	const char *name;
+	const char *allowed; /* NULL: all */
+	bool takes_all;
+	const char *wanted; /* "SELECTOR IDENTITY", "-" for none; ", " between
+			       them */
+	const char *words;  /* part of the fault's */
+} match_cases[] = {
+	{ "all", NULL, true, NULL, "bad.pem: not there" },
+	{ "the first", NULL, false, "sa -", NULL },
+	{ "all that may sign", "b.example,c.example", true,
+	    "sb x@mail.b.example, sc @c.example", NULL },
+	{ "the first that may sign", "b.example,c.example", false,
+	    "sb x@mail.b.example", NULL },
+	{ "the first that has a file", "c.example,bad.example", false,
+	    "sc @c.example", NULL },
+	{ "the first that may sign has a fault", "bad.example", false, NULL,
+	    "bad.pem: not there" },
+	{ "none", "", false, "", NULL },
+};
+
+/* Is domain one of the list? */
+static bool
+is_allowed(void *context, const char *domain)
+{
+	const char *allowed = context;
+
+	return strstr(allowed, domain) != NULL;
+}
+
+static void
+show_matches(struct keys *keys, struct key_match matches[KEYS_MATCHES],
+    size_t count, char *out, size_t size)
+{
+	out[0] = '\0';
+	for (size_t i = 0; i < count; i++) {
+		size_t used = strlen(out);
+
+		snprintf(out + used, size - used, "%s%s %s",
+		    used > 0 ? ", " : "", matches[i].ring->keys[0].selector,
+		    matches[i].identity != NULL ? matches[i].identity : "-");
+		keys_release_match(keys, &matches[i]);
+		keys_release_match(keys, &matches[i]);
+	}
+}
+
+static void
+test_multiple(void **state)
+{
+	static const char keys[] = "a a.example:sa:./a.pem\n"
+				   "b b.example:sb:./a.pem\n"
+				   "none %:sn:./%.pem\n"
+				   "c c.example:sc:./a.pem\n"
+				   "bad bad.example:sd:./bad.pem\n";
+	static const char rules[] = "*@c.example a:@%\n"
+				    "*@c.example b:x@mail.b.example\n"
+				    "*@c.example none:@%\n"
+				    "x@c.example c:@%\n"
+				    "*@c.example bad\n";
+	struct bed bed;
+
+	(void)state;
+	bed_open(&bed, keys, rules);
+	place_put_text(bed.place, "a.pem", TEXT_RSA);
+	for (size_t i = 0; i < COUNT(match_cases); i++) {
+		const struct match_case *c = &match_cases[i];
+		struct key_match matches[KEYS_MATCHES];
+		struct fault fault = { 0 };
+		size_t count = 1000;
+		char got[FAULT_WORDS_BYTES];
+
+		bed.place->places.takes_all = c->takes_all;
+		if (keys_match(bed.place->keys, &bed.place->places, "x",
+			"c.example", c->allowed != NULL ? is_allowed : NULL,
+			(char *)(uintptr_t)c->allowed, matches, &count, &fault))
+			show_matches(
+			    bed.place->keys, matches, count, got, sizeof(got));
+		else
+			snprintf(got, sizeof(got), "%s", fault.words);
+		if (c->words != NULL ? strstr(got, c->words) == NULL
+				     : strcmp(got, c->wanted) != 0)
+			fail_msg("%s: wanted %s, got %s", c->name,
+			    c->words != NULL ? c->words : c->wanted, got);
 	}
 	bed_close(&bed);
 }
@@ -274,7 +363,7 @@ test_short_memory(void **state)
 static void
 test_wiped(void **state)
 {
-	const struct key_ring *rings[KEYS_MATCHES];
+	struct key_match matches[KEYS_MATCHES];
 	size_t count;
 	struct bed bed;
 
@@ -285,9 +374,9 @@ test_wiped(void **state)
 	place_expect(bed.place, "found", "a.example", "s1");
 	assert_int_equal(1, wiped);
 	assert_true(keys_match(bed.place->keys, &bed.place->places, "x",
-	    "a.example", NULL, NULL, rings, &count, NULL));
+	    "a.example", NULL, NULL, matches, &count, NULL));
 	assert_int_equal(1, count);
-	keys_release(bed.place->keys, &rings[0]);
+	keys_release_match(bed.place->keys, &matches[0]);
 	assert_int_equal(2, wiped);
 	/* The entry of the domain, and the same as one of all domains. */
 	assert_false(
@@ -302,6 +391,7 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_may_sign),
+		cmocka_unit_test(test_multiple),
 		cmocka_unit_test(test_no_file),
 		cmocka_unit_test(test_shared),
 		cmocka_unit_test(test_short_memory),

@@ -41,7 +41,8 @@ bed_open(struct bed *bed, const char *keys, const char *rules)
 	bed->place->places = (struct key_places){ .directory = "",
 		.key_table = bed->key_table,
 		.signing_table = bed->signing_table,
-		.is_refile = true };
+		.is_refile = true,
+		.takes_all = true };
 	put(bed, "key.table", keys);
 	put(bed, "signing.table", rules);
 	place_put_text(bed->place, DOMAIN "/s1.pem", TEXT_RSA);
@@ -60,18 +61,19 @@ bed_close(struct bed *bed)
 	free(bed->signing_table);
 }
 
-/* What keys_match() says: "DOMAIN/SELECTOR" of each, or the words. */
+/* What keys_match() says: "DOMAIN/SELECTOR" of each, and " i=..." if it has
+ * that, or the words. */
 static const char *
 matched(const struct bed *bed, const char *local_part, const char *domain)
 {
 	static char words[FAULT_WORDS_BYTES];
-	const struct key_ring *rings[KEYS_MATCHES];
+	struct key_match matches[KEYS_MATCHES];
 	struct fault fault = { 0 };
 	size_t count = 1000;
 
 	words[0] = '\0';
 	if (!keys_match(bed->place->keys, &bed->place->places, local_part,
-		domain, NULL, NULL, rings, &count, &fault)) {
+		domain, NULL, NULL, matches, &count, &fault)) {
 		assert_int_equal(0, count);
 		assert_int_not_equal(FAULT_NONE, fault.kind);
 		snprintf(words, sizeof(words), "%s", fault.words);
@@ -80,11 +82,15 @@ matched(const struct bed *bed, const char *local_part, const char *domain)
 	for (size_t i = 0; i < count; i++) {
 		size_t used = strlen(words);
 
-		assert_int_equal(1, rings[i]->count);
-		snprintf(words + used, sizeof(words) - used, "%s%s/%s",
-		    used > 0 ? " " : "", rings[i]->keys[0].domain,
-		    rings[i]->keys[0].selector);
-		keys_release(bed->place->keys, &rings[i]);
+		assert_int_equal(1, matches[i].ring->count);
+		snprintf(words + used, sizeof(words) - used, "%s%s/%s%s%s",
+		    used > 0 ? " " : "", matches[i].ring->keys[0].domain,
+		    matches[i].ring->keys[0].selector,
+		    matches[i].identity != NULL ? " i=" : "",
+		    matches[i].identity != NULL ? matches[i].identity : "");
+		keys_release_match(bed->place->keys, &matches[i]);
+		assert_null(matches[i].ring);
+		assert_null(matches[i].identity);
 	}
 	return words;
 }
@@ -408,7 +414,7 @@ test_emptied_signing_table(void **state)
 
 /* ---- whom tables are open to -------------------------------------------- */
 
-enum { NOBODY = 65534 };
+enum { NOBODY = 4242 };
 
 struct open_case {
 	const char *name;
@@ -441,20 +447,20 @@ static const struct open_case open_cases[] = {
 	{ "keys that the group writes", "key.table", true, 0660, 0, 0, false,
 	    "key.table: keys stand in it" },
 	{ "somebody's", "key.table", false, 0644, NOBODY, 0, true,
-	    "key.table: it belongs to uid 65534" },
+	    "key.table: it belongs to uid 4242" },
 	{ "somebody's rules", "signing.table", false, 0600, NOBODY, 0, true,
-	    "signing.table: it belongs to uid 65534" },
+	    "signing.table: it belongs to uid 4242" },
 	{ "somebody's keys", "key.table", true, 0600, NOBODY, 0, true,
-	    "key.table: it belongs to uid 65534" },
+	    "key.table: it belongs to uid 4242" },
 	{ "that a strange group reads", "key.table", false, 0640, 0, NOBODY,
 	    true, NULL },
 	{ "that a strange group writes", "key.table", false, 0660, 0, NOBODY,
-	    true, "key.table: group 65534 can write it: chmod g-w it" },
+	    true, "key.table: group 4242 can write it: chmod g-w it" },
 	{ "rules that a strange group writes", "signing.table", false, 0660, 0,
 	    NOBODY, true,
-	    "signing.table: group 65534 can write it: chmod g-w it" },
+	    "signing.table: group 4242 can write it: chmod g-w it" },
 	{ "keys that a strange group reads", "key.table", true, 0640, 0, NOBODY,
-	    true, "key.table: group 65534 can read it" },
+	    true, "key.table: group 4242 can read it" },
 };
 
 static void
@@ -602,7 +608,7 @@ hammer(void *context)
 	unsigned bad = 0;
 
 	for (unsigned i = 0; i < ROUNDS; i++) {
-		const struct key_ring *rings[KEYS_MATCHES];
+		struct key_match matches[KEYS_MATCHES];
 		const struct key_ring *ring;
 		size_t count = 0;
 
@@ -616,10 +622,10 @@ hammer(void *context)
 			bad += strcmp("a.example", ring->keys[0].domain) != 0;
 		keys_release(place->keys, &ring);
 		bad += !keys_match(place->keys, &place->places, "x",
-		    "a.example", NULL, NULL, rings, &count, NULL);
+		    "a.example", NULL, NULL, matches, &count, NULL);
 		bad += count != 1;
 		while (count > 0)
-			keys_release(place->keys, &rings[--count]);
+			keys_release_match(place->keys, &matches[--count]);
 		if (i % 50 == 0)
 			keys_forget(place->keys);
 	}

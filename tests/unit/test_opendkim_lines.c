@@ -151,6 +151,59 @@ static const struct bad_case refile_cases[] = {
 	    ":1: a label with \"*\" must be ASCII" },
 };
 
+#define WITHOUT "; until then the line signs without i="
+#define USER_64                            \
+	"abcdefghijklmnopqrstuvwxyzabcdef" \
+	"abcdefghijklmnopqrstuvwxyzabcdef"
+
+/* Signers; the key's d= is a.example. */
+static const struct bad_case signer_cases[] = {
+	{ "the author's domain alone (opendkim signs nothing then)",
+	    "* good:%\n", 0,
+	    ":1: what is behind the \":\" is the signer, for i=, and must be "
+	    "@DOMAIN or USER@DOMAIN; write \"@%\" for the author's "
+	    "domain" WITHOUT },
+	{ "a domain alone", "* good:a.example\n", 0,
+	    ":1: what is behind the \":\" is the signer" },
+	{ "two @", "* good:x@y@a.example\n", 0,
+	    ":1: what is behind the \":\" is the signer" },
+	{ "a third part", "* good:@a.example:x\n", 0,
+	    ":1: its signer: a character that no domain can have" },
+	{ "a blank", "* good: @a.example\n", 0,
+	    ":1: what is before the \"@\" of its signer must be ASCII, without "
+	    "blanks and what needs quotes" WITHOUT },
+	{ "quotes", "* good:\"x\"@a.example\n", 0,
+	    ":1: what is before the \"@\" of its signer must be ASCII" },
+	{ "a semicolon", "* good:x;y@a.example\n", 0,
+	    ":1: what is before the \"@\" of its signer must be ASCII" },
+	{ "no ASCII", "* good:\xC3\xBC@a.example\n", 0,
+	    ":1: what is before the \"@\" of its signer must be ASCII" },
+	{ "no domain", "* good:x@\n", 0, ":1: its signer: an empty domain" },
+	{ "an address literal", "* good:x@[192.0.2.1]\n", 0,
+	    ":1: its signer: an address literal, not a domain" },
+	{ "an empty label before %", "* good:@.%\n", 0,
+	    ":1: its signer: an empty label" },
+	{ "no domain with %", "* good:@%;x\n", 0, ":1: its signer: " },
+	{ "another's domain", "#\n* good:@b.example\n", 0,
+	    ":2: its signer's domain is neither the d= of the key nor below it "
+	    "(RFC 6376 section 3.5); write \"@\" and that d=, or no "
+	    "signer" WITHOUT },
+	{ "what only ends like it", "* good:@xa.example\n", 0,
+	    ":1: its signer's domain is neither" },
+	{ "what is above it", "* good:@example\n", 0,
+	    ":1: its signer's domain is neither" },
+	{ "another's, whatever % is", "* good:%@b.example\n", 0,
+	    ":1: its signer's domain is neither" },
+	{ "a long user",
+	    "* good:" USER_64 USER_64 USER_64 USER_64 "@a.example\n", 0,
+	    ":1: its signer: ... can't be signed: it is too long" },
+	{ "longer than any address",
+	    "* good:" USER_64 USER_64 USER_64 USER_64 USER_64 USER_64 USER_64
+		USER_64 USER_64 USER_64 USER_64 USER_64 USER_64 USER_64 USER_64
+		    USER_64 "@a.example\n",
+	    0, ":1: its signer is longer than any address" },
+};
+
 static const char good_keys[] = "good a.example:s1:/k\nbad\n";
 
 /* The first thing told of a file must begin with its path and what is wanted.
@@ -218,6 +271,32 @@ static void
 bad_lines_of_refiles_are_told(void **state)
 {
 	bad_lines_are_told(*state, refile_cases, COUNT(refile_cases), true);
+}
+
+/* They cost i=, not the signature. */
+static void
+bad_signers_are_told(void **state)
+{
+	struct opendkim_fixture *fixture = *state;
+
+	bad_lines_are_told(fixture, signer_cases, COUNT(signer_cases), false);
+	for (size_t i = 0; i < COUNT(signer_cases); i++) {
+		struct opendkim_tables *tables = opendkim_fixture_read(
+		    fixture, good_keys, signer_cases[i].text, false);
+		struct opendkim_key found[2];
+		struct arena arena;
+		size_t count;
+
+		arena_init(&arena, 65536);
+		assert_true(opendkim_match(
+		    tables, "x", "a.example", &arena, found, 2, &count));
+		if (count != 1 || found[0].identity != NULL)
+			fail_msg("%s: wanted a key, got %s",
+			    signer_cases[i].name,
+			    opendkim_fixture_show(found, count));
+		arena_clear(&arena);
+		opendkim_free(&tables);
+	}
 }
 
 /* The shortest key there is: Ed25519, in base64 of PKCS#8. */
@@ -576,6 +655,7 @@ main(void)
 		cmocka_unit_test(bad_keys_are_told),
 		cmocka_unit_test(bad_lines_of_plain_files_are_told),
 		cmocka_unit_test(bad_lines_of_refiles_are_told),
+		cmocka_unit_test(bad_signers_are_told),
 		cmocka_unit_test(keys_are_never_told),
 		cmocka_unit_test(keys_in_patterns_are_never_told),
 		cmocka_unit_test(keys_are_wiped),

@@ -164,9 +164,11 @@ odd_patterns_are_found_as_by_reading_all(void **fixture)
 	}
 }
 
-/* Tables for MANY domains, in an order that is none. */
+/* Tables for MANY domains, in an order that is none. Of three lines two have a
+ * signer, if there are any. */
 static void
-write_many(const struct opendkim_fixture *fixture, const char *before)
+write_many(const struct opendkim_fixture *fixture, const char *before,
+    bool has_signers)
 {
 	FILE *keys = fopen(fixture->key_table, "w");
 	FILE *signing = fopen(fixture->signing_table, "w");
@@ -177,7 +179,10 @@ write_many(const struct opendkim_fixture *fixture, const char *before)
 		unsigned n = (unsigned)((uint64_t)i * 48271 % MANY);
 
 		fprintf(keys, "k%u d%u.example:s:/k%u\n", n, n, n);
-		fprintf(signing, "%sd%u.example k%u\n", before, n, n);
+		fprintf(signing, "%sd%u.example k%u", before, n, n);
+		if (has_signers && n % 3 > 0)
+			fprintf(signing, ":u%u@mail.%%", n);
+		fputc('\n', signing);
 	}
 	assert_int_equal(fclose(keys), 0);
 	assert_int_equal(fclose(signing), 0);
@@ -185,22 +190,27 @@ write_many(const struct opendkim_fixture *fixture, const char *before)
 
 /* Domain n has the key /kn, if there is one. */
 static void
-is_found(const struct opendkim_tables *tables, unsigned n)
+is_found(const struct opendkim_tables *tables, unsigned n, bool has_signers)
 {
 	struct opendkim_key found[MOST];
 	struct arena arena;
 	char domain[32];
 	char want[64];
+	char signed_by[128];
 	size_t count;
 
 	snprintf(domain, sizeof(domain), "d%u.example", n);
 	want[0] = '\0';
 	if (n < MANY)
 		snprintf(want, sizeof(want), "%s/s /k%u", domain, n);
+	snprintf(signed_by, sizeof(signed_by), "%s", want);
+	if (n < MANY && has_signers && n % 3 > 0)
+		snprintf(signed_by, sizeof(signed_by), "%s i=u%u@mail.%s", want,
+		    n, domain);
 	arena_init(&arena, ARENA_BYTES);
 	assert_true(
 	    opendkim_match(tables, "a", domain, &arena, found, MOST, &count));
-	assert_string_equal(opendkim_fixture_show(found, count), want);
+	assert_string_equal(opendkim_fixture_show(found, count), signed_by);
 	assert_true(
 	    opendkim_of_domain(tables, domain, &arena, found, MOST, &count));
 	assert_string_equal(opendkim_fixture_show(found, count), want);
@@ -208,36 +218,42 @@ is_found(const struct opendkim_tables *tables, unsigned n)
 }
 
 static void
-many_lines_are_found(
-    struct opendkim_fixture *fixture, const char *before, bool is_refile)
+many_lines_are_found(struct opendkim_fixture *fixture, const char *before,
+    bool is_refile, bool has_signers)
 {
 	struct opendkim_tables *tables;
 
-	write_many(fixture, before);
+	write_many(fixture, before, has_signers);
 	tables = opendkim_fixture_load(fixture, is_refile);
 	assert_non_null(tables);
 	assert_int_equal(fixture->bad_count, 0);
 	for (unsigned n = 0; n < MANY + 97; n += 97)
-		is_found(tables, n);
+		is_found(tables, n, has_signers);
 	opendkim_free(&tables);
 }
 
 static void
 a_hundred_thousand_hosts(void **state)
 {
-	many_lines_are_found(*state, "", false);
+	many_lines_are_found(*state, "", false, false);
 }
 
 static void
 a_hundred_thousand_patterns(void **state)
 {
-	many_lines_are_found(*state, "*@", true);
+	many_lines_are_found(*state, "*@", true, false);
 }
 
 static void
 a_hundred_thousand_heads(void **state)
 {
-	many_lines_are_found(*state, "a*@", true);
+	many_lines_are_found(*state, "a*@", true, false);
+}
+
+static void
+a_hundred_thousand_signers(void **state)
+{
+	many_lines_are_found(*state, "*@", true, true);
 }
 
 int
@@ -248,6 +264,7 @@ main(void)
 		cmocka_unit_test(a_hundred_thousand_hosts),
 		cmocka_unit_test(a_hundred_thousand_patterns),
 		cmocka_unit_test(a_hundred_thousand_heads),
+		cmocka_unit_test(a_hundred_thousand_signers),
 	};
 
 	return cmocka_run_group_tests(
