@@ -5,7 +5,9 @@
 #include "milter/ctl/check_domain_print.h"
 #include "milter/ctl/ctl.h"
 #include "milter/ctl/opinion_process.h"
+#include "milter/ctl/print.h"
 #include "milter/io/fcrdns.h"
+#include "milter/io/tables.h"
 #include "policy/text.h"
 
 #include <string.h>
@@ -23,6 +25,7 @@ struct run {
 	const char *file;
 	bool is_all;
 	bool has_opinions;
+	bool has_listed; /* directories or tables, for is_all */
 	const char *jobs;
 	uint64_t at_once;
 
@@ -108,6 +111,42 @@ find_typed(struct run *run, int argc, char **argv)
 	return true;
 }
 
+/* A directory that nobody named needn't be there, where keys are elsewhere. */
+static bool
+list_keys(struct run *run, struct fault *fault)
+{
+	const struct conf *conf = run->ctl->conf;
+	struct key_places places = conf->sign.places;
+	bool has_others = *places.key_table != '\0' || places.map != NULL;
+
+	if (has_others && !conf_is_set(conf, "sign", "keys")
+	    && access(places.directory, F_OK) != 0)
+		places.directory = "";
+	run->has_listed =
+	    *places.directory != '\0' || *places.key_table != '\0';
+	return (!run->has_listed && places.map != NULL)
+	    || check_domain_list_keys(&run->list, &places, fault);
+}
+
+/* Where a map is all there is, it has to be listed. */
+static bool
+list_map(struct run *run, struct fault *fault)
+{
+	const struct map_source *map = run->ctl->conf->sign.places.map;
+
+	if (map == NULL)
+		return true;
+	if (run->has_listed && !tables_may_list(map, fault)) {
+		print_line(stderr, "",
+		    "warning: key_map: %s; name its domains, or put them into "
+		    "a file for --file",
+		    fault->words);
+		return true;
+	}
+	return check_domain_list_map(
+	    &run->list, map, run->asking.tables, fault);
+}
+
 /* In the order in which each may be done: who this is, the process without
  * threads and keys, then threads and keys. */
 static bool
@@ -118,17 +157,17 @@ open_all(struct run *run)
 
 	if (!ctl_become(run->ctl, &fault))
 		return fail(run, &fault);
-	if (run->is_all
-	    && !check_domain_list_keys(&run->list, &conf->sign.places, &fault))
+	if (run->is_all && !list_keys(run, &fault))
 		return fail(run, &fault);
-	check_domain_list_sort(&run->list);
 	if (run->has_opinions) {
 		run->process = opinion_process_begin(&fault);
 		if (run->process == NULL)
 			return fail(run, &fault);
 	}
-	if (!asking_open(&run->asking, conf, &fault))
+	if (!asking_open(&run->asking, conf, &fault)
+	    || (run->is_all && !list_map(run, &fault)))
 		return fail(run, &fault);
+	check_domain_list_sort(&run->list);
 	run->keys = keys_open(KEY_DOMAINS, run->asking.tables);
 	if (run->keys != NULL)
 		return true;
@@ -184,7 +223,7 @@ check(struct run *run)
 
 	run->report.is_json = run->ctl->is_json;
 	run->report.is_used = run->ctl->conf->preflight.profiles;
-	run->report.has_progress = isatty(STDERR_FILENO) == 1;
+	run->report.bar.is_wanted = isatty(STDERR_FILENO) == 1;
 	check_domain_report_begin(&run->report, run->egress,
 	    run->ctl->conf->egress_count, &run->list);
 	is_whole = check_domain_crew(&tools, &run->list, (size_t)run->at_once,

@@ -1,6 +1,7 @@
 #include "milter/ctl/check_domain_list.h"
 
 #include "conf/opendkim.h"
+#include "milter/io/tables.h"
 #include "policy/address.h"
 #include "policy/arena.h"
 
@@ -15,6 +16,8 @@ enum {
 	SCRATCH_BYTES = 16 * 1024,
 	LINE_OCTETS = 1024,
 	ROOM_FIRST = 64,
+	WIDTH_LEAST = 6,
+	WIDTH_MOST = 40,
 };
 
 static bool
@@ -160,7 +163,7 @@ add_directories(
 	return is_read;
 }
 
-/* The domains of the KeyTable, being added. */
+/* The domains of the KeyTable or of a map, being added. */
 struct table_work {
 	struct check_domain_list *list;
 	struct fault *fault;
@@ -210,12 +213,35 @@ check_domain_list_keys(struct check_domain_list *list,
 {
 	if (*places->directory == '\0' && *places->key_table == '\0') {
 		fault_set(fault, FAULT_PERMANENT,
-		    "a key_map can't be listed: name the domains");
+		    "sign.keys is empty, and key_table isn't set: there are no "
+		    "keys to be listed");
 		return false;
 	}
 	return (*places->directory == '\0'
 		   || add_directories(list, places->directory, fault))
 	    && (*places->key_table == '\0' || add_table(list, places, fault));
+}
+
+/* What is too long for any domain has nothing that could be checked. */
+static bool
+add_map_entry(void *context, const struct table_entry *entry)
+{
+	struct table_work *work = context;
+
+	if (strlen(entry->key) <= LINE_OCTETS)
+		work->is_added =
+		    check_domain_list_add(work->list, entry->key, work->fault);
+	return work->is_added;
+}
+
+bool
+check_domain_list_map(struct check_domain_list *list,
+    const struct map_source *map, struct tables *tables, struct fault *fault)
+{
+	struct table_work work = { list, fault, true };
+
+	return tables_each(tables, map, add_map_entry, &work, fault)
+	    && work.is_added;
 }
 
 static int
@@ -239,6 +265,18 @@ check_domain_list_sort(struct check_domain_list *list)
 		else
 			list->names[count++] = list->names[i];
 	list->count = count;
+}
+
+/* Well-formed domains are ASCII. */
+int
+check_domain_list_width(const struct check_domain_list *list)
+{
+	size_t width = WIDTH_LEAST;
+
+	for (size_t i = 0; i < list->count; i++)
+		if (strlen(list->names[i]) > width)
+			width = strlen(list->names[i]);
+	return (int)(width < WIDTH_MOST ? width : WIDTH_MOST);
 }
 
 void

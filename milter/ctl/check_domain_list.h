@@ -9,6 +9,8 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+struct tables;
+
 enum { CHECK_DOMAIN_LIST_MOST = 1000000 };
 
 struct check_domain_list {
@@ -27,12 +29,22 @@ bool check_domain_list_read(
     struct check_domain_list *list, const char *path, struct fault *fault);
 
 /* Add every domain that has a directory of keys, or a key in OpenDKIM's
- * KeyTable. False with words. */
+ * KeyTable. False with words, also if there is neither. */
 bool check_domain_list_keys(struct check_domain_list *list,
     const struct key_places *places, struct fault *fault);
 
+/* Add every domain that map has a value for, asked by tables. False with words:
+ * it can't be listed (a socketmap never can), or there are too many, or no
+ * memory. */
+bool check_domain_list_map(struct check_domain_list *list,
+    const struct map_source *map, struct tables *tables, struct fault *fault);
+
 /* Put them in order; leave out what is there already. */
 void check_domain_list_sort(struct check_domain_list *list);
+
+/* How wide a column of their names is, under the heading "DOMAIN"; a few long
+ * ones push the rest of their line. */
+int check_domain_list_width(const struct check_domain_list *list);
 
 /* Free it. Takes an empty one. */
 void check_domain_list_clear(struct check_domain_list *list);

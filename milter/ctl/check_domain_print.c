@@ -1,53 +1,17 @@
 #include "milter/ctl/check_domain_print.h"
 
 #include "milter/ctl/preflight.h"
-#include "milter/ctl/print.h"
-#include "milter/io/clock.h"
 
 #include <json-c/json.h>
 #include <stdio.h>
 #include <string.h>
 
 enum {
-	BAR_WIDTH = 40,
-	BAR_MS = 100, /* not more often */
-	DOMAIN_LEAST = 6,
-	DOMAIN_MOST = 40,   /* longer ones push the rest of their line */
 	SPF_WIDTH = 9,      /* "permerror", "temperror" */
 	DKIM_WIDTH = 9,     /* "different" */
 	DMARC_WIDTH = 10,   /* "quarantine" */
 	VERDICT_WIDTH = 15, /* "fail-quarantine" */
 };
-
-/* ---- the bar ---- */
-
-static void
-hide_bar(struct check_domain_report *report)
-{
-	if (report->is_bar_shown)
-		fputs("\r\033[K", stderr);
-	report->is_bar_shown = false;
-}
-
-static void
-show_bar(struct check_domain_report *report)
-{
-	uint64_t now_ms = clock_monotonic_ms();
-	size_t done;
-
-	if (!report->has_progress || report->total == 0
-	    || now_ms - report->bar_ms < BAR_MS)
-		return;
-	/* What is on the way there comes first, where both are one terminal. */
-	(void)fflush(stdout);
-	report->bar_ms = now_ms;
-	report->is_bar_shown = true;
-	done = report->printed * BAR_WIDTH / report->total;
-	fputs("\r[", stderr);
-	for (size_t i = 0; i < BAR_WIDTH; i++)
-		fputc(i < done ? '#' : ' ', stderr);
-	fprintf(stderr, "] %zu of %zu", report->printed, report->total);
-}
 
 /* ---- the words of a line ---- */
 
@@ -185,16 +149,6 @@ print_heading(const struct check_domain_report *report)
 /* ---- as JSON ---- */
 
 static void
-print_object(struct json_object *object)
-{
-	const char *line = json_object_to_json_string_ext(
-	    object, JSON_C_TO_STRING_SPACED | JSON_C_TO_STRING_NOSLASHESCAPE);
-
-	fputs(line != NULL ? line : "null", stdout);
-	json_object_put(object);
-}
-
-static void
 add_text(struct json_object *object, const char *key, const char *text)
 {
 	json_object_object_add(object, key, print_json_text(text));
@@ -250,7 +204,7 @@ print_json_row(const struct check_domain_row *row, const bool *is_used)
 		preflight_json(&story, object);
 	if (row->has_opinion)
 		opinion_json(&row->opinion, object);
-	print_object(object);
+	print_json_piece(object);
 }
 
 static void
@@ -259,7 +213,7 @@ begin_json(const struct check_domain_egress *egress, size_t count)
 	fputs("{ \"egress\": [", stdout);
 	for (size_t i = 0; i < count; i++) {
 		fputs(i > 0 ? ",\n  " : "\n  ", stdout);
-		print_object(egress_json(&egress[i]));
+		print_json_piece(egress_json(&egress[i]));
 	}
 	fputs("],\n\"domains\": [", stdout);
 }
@@ -278,30 +232,18 @@ end_json(const struct check_domain_report *report, bool is_whole)
 	json_object_object_add(
 	    object, "whole", json_object_new_boolean(is_whole));
 	fputs("],\n\"summary\": ", stdout);
-	print_object(object);
+	print_json_piece(object);
 	fputs(" }\n", stdout);
 }
 
 /* ---- all of it ---- */
-
-/* Well-formed domains are ASCII. */
-static int
-width_of(const struct check_domain_list *list)
-{
-	size_t width = DOMAIN_LEAST;
-
-	for (size_t i = 0; i < list->count; i++)
-		if (strlen(list->names[i]) > width)
-			width = strlen(list->names[i]);
-	return (int)(width < DOMAIN_MOST ? width : DOMAIN_MOST);
-}
 
 void
 check_domain_report_begin(struct check_domain_report *report,
     const struct check_domain_egress *egress, size_t count,
     const struct check_domain_list *list)
 {
-	report->width = width_of(list);
+	report->width = check_domain_list_width(list);
 	report->total = list->count;
 	if (report->is_json) {
 		begin_json(egress, count);
@@ -309,14 +251,14 @@ check_domain_report_begin(struct check_domain_report *report,
 		print_egress(egress, count);
 		print_heading(report);
 	}
-	show_bar(report);
+	print_bar_show(&report->bar, report->printed, report->total);
 }
 
 void
 check_domain_report_row(
     struct check_domain_report *report, const struct check_domain_row *row)
 {
-	hide_bar(report);
+	print_bar_hide(&report->bar);
 	if (report->is_json) {
 		fputs(report->printed > 0 ? ",\n  " : "\n  ", stdout);
 		print_json_row(row, report->is_used);
@@ -327,7 +269,7 @@ check_domain_report_row(
 	report->counts[row->state]++;
 	if (row->state == CHECK_DOMAIN_GOOD && row->thing_count > 0)
 		report->warned++;
-	show_bar(report);
+	print_bar_show(&report->bar, report->printed, report->total);
 }
 
 void
@@ -335,7 +277,7 @@ check_domain_report_end(struct check_domain_report *report, bool is_whole)
 {
 	const size_t *counts = report->counts;
 
-	hide_bar(report);
+	print_bar_hide(&report->bar);
 	if (report->is_json) {
 		end_json(report, is_whole);
 		return;

@@ -5,11 +5,11 @@
 
 #include "milter/ctl/check_domain.h"
 #include "milter/ctl/check_domain_list.h"
+#include "milter/ctl/print.h"
 #include "milter/io/fcrdns.h"
 
 #include <stdbool.h>
 #include <stddef.h>
-#include <stdint.h>
 
 /* An egress address as the DNS knows it. */
 struct check_domain_egress {
@@ -20,15 +20,13 @@ struct check_domain_egress {
 /* What has been printed so far; mere data of this module. */
 struct check_domain_report {
 	bool is_json;
-	bool has_progress; /* a bar on standard error */
-	bool is_bar_shown;
 	const bool *is_used; /* of each profile: does it decide? */
 	int width;           /* of the domains' column */
 	size_t total;
 	size_t printed;
 	size_t counts[CHECK_DOMAIN_STATES];
 	size_t warned; /* of those that are good */
-	uint64_t bar_ms;
+	struct print_bar bar;
 };
 
 /* Begin: the addresses that mail leaves from (count of them), and the heading

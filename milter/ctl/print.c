@@ -1,5 +1,6 @@
 #include "milter/ctl/print.h"
 
+#include "milter/io/clock.h"
 #include "policy/text.h"
 
 #include <assert.h>
@@ -14,6 +15,8 @@ enum {
 	GAP_WIDTH = 2,
 	DURATION_BYTES = 32,
 	TIME_BYTES = 40,
+	BAR_WIDTH = 40,
+	BAR_MS = 100, /* not more often */
 };
 
 #define YEAR_10000_MS 253402300800000ULL
@@ -253,6 +256,26 @@ print_json_seconds(uint64_t duration_ms)
 }
 
 void
+print_json_add_text(
+    struct json_object *object, const char *key, const char *text)
+{
+	json_object_object_add(object, key, print_json_text(text));
+}
+
+void
+print_json_add_number(
+    struct json_object *object, const char *key, uint64_t number)
+{
+	json_object_object_add(object, key, json_object_new_uint64(number));
+}
+
+void
+print_json_add_bool(struct json_object *object, const char *key, bool is_so)
+{
+	json_object_object_add(object, key, json_object_new_boolean(is_so));
+}
+
+void
 print_json(struct json_object *object)
 {
 	const char *line = json_object_to_json_string_ext(object,
@@ -262,4 +285,41 @@ print_json(struct json_object *object)
 	if (line != NULL)
 		printf("%s\n", line);
 	json_object_put(object);
+}
+
+void
+print_json_piece(struct json_object *object)
+{
+	const char *line = json_object_to_json_string_ext(
+	    object, JSON_C_TO_STRING_SPACED | JSON_C_TO_STRING_NOSLASHESCAPE);
+
+	fputs(line != NULL ? line : "null", stdout);
+	json_object_put(object);
+}
+
+void
+print_bar_show(struct print_bar *bar, size_t done, size_t total)
+{
+	uint64_t now_ms = clock_monotonic_ms();
+	size_t part;
+
+	if (!bar->is_wanted || total == 0 || now_ms - bar->drawn_ms < BAR_MS)
+		return;
+	/* What is on the way there comes first, where both are one terminal. */
+	(void)fflush(stdout);
+	bar->drawn_ms = now_ms;
+	bar->is_shown = true;
+	part = done * BAR_WIDTH / total;
+	fputs("\r[", stderr);
+	for (size_t i = 0; i < BAR_WIDTH; i++)
+		fputc(i < part ? '#' : ' ', stderr);
+	fprintf(stderr, "] %zu of %zu", done, total);
+}
+
+void
+print_bar_hide(struct print_bar *bar)
+{
+	if (bar->is_shown)
+		fputs("\r\033[K", stderr);
+	bar->is_shown = false;
 }

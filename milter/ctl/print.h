@@ -69,7 +69,32 @@ struct json_object *print_json_text(const char *text);
 /* A duration as JSON number of seconds; whole seconds are whole numbers. */
 struct json_object *print_json_seconds(uint64_t duration_ms);
 
+/* Give object a member: a text as print_json_text() has it, a number, a truth.
+ */
+void print_json_add_text(
+    struct json_object *object, const char *key, const char *text);
+void print_json_add_number(
+    struct json_object *object, const char *key, uint64_t number);
+void
+print_json_add_bool(struct json_object *object, const char *key, bool is_so);
+
 /* Print object on standard output, and put it. */
 void print_json(struct json_object *object);
+
+/* The same in one line without its end: a piece of a larger whole. */
+void print_json_piece(struct json_object *object);
+
+/* A bar on standard error that shows how far something has come. */
+struct print_bar {
+	bool is_wanted; /* set before the first use: is it a terminal? */
+	bool is_shown;
+	uint64_t drawn_ms;
+};
+
+/* Show it, unless that was done a moment ago, or nothing is to be done. */
+void print_bar_show(struct print_bar *bar, size_t done, size_t total);
+
+/* Take it away, before anything else is printed. */
+void print_bar_hide(struct print_bar *bar);
 
 #endif

@@ -1,11 +1,18 @@
+#include "milter/io/keys_check.h"
+
 #include "conf/opendkim.h"
+#include "milter/io/keys.h"
 #include "milter/io/keys_ask.h"
 #include "milter/io/keys_domain.h"
 #include "milter/io/keys_tables.h"
+#include "milter/io/keys_value.h"
+#include "milter/io/tables.h"
 
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <search.h>
+#include <stdlib.h>
 #include <string.h>
 
 /* What is looked at, and who is told. */
@@ -13,9 +20,13 @@ struct check {
 	void (*complain)(void *context, const struct fault *fault);
 	void *context;
 	const char *key_table;
+	const struct map_source *map;
+	void *told;  /* domains of the map at fault: tsearch(3) */
 	size_t most; /* things to look at */
 	size_t checked;
 	size_t faults;
+	size_t told_lines; /* of faults; not each bad line has one */
+	size_t bad_lines;
 };
 
 static void
@@ -97,7 +108,10 @@ check_directory(struct check *check, const char *directory)
 static void
 tell_bad_line(void *context, const struct fault *fault)
 {
-	complain(context, fault);
+	struct check *check = context;
+
+	check->told_lines++;
+	complain(check, fault);
 }
 
 static bool
@@ -160,10 +174,9 @@ static void
 check_tables(struct check *check, const struct key_places *places)
 {
 	struct fault fault = { 0 };
-	size_t bad_lines;
-	struct opendkim_tables *tables =
-	    opendkim_read(places->key_table, places->signing_table,
-		places->is_refile, tell_bad_line, check, &bad_lines, &fault);
+	struct opendkim_tables *tables = opendkim_read(places->key_table,
+	    places->signing_table, places->is_refile, tell_bad_line, check,
+	    &check->bad_lines, &fault);
 
 	if (tables == NULL) {
 		complain(check, &fault);
@@ -176,6 +189,17 @@ check_tables(struct check *check, const struct key_places *places)
 	check->key_table = places->key_table;
 	opendkim_each(tables, check_key, check);
 	opendkim_free(&tables);
+}
+
+size_t
+keys_check_tables(const struct key_places *places,
+    void (*complain_to)(void *context, const struct fault *fault),
+    void *context)
+{
+	struct check check = { .complain = complain_to, .context = context };
+
+	check_tables(&check, places);
+	return check.faults - check.told_lines + check.bad_lines;
 }
 
 size_t
@@ -194,5 +218,86 @@ keys_check(const struct key_places *places, size_t most,
 		check_tables(&check, places);
 	if (places->map != NULL && !keys_ask_is_private(places->map, &fault))
 		complain(&check, &fault);
+	return check.faults;
+}
+
+/* ---- a map -------------------------------------------------------------- */
+
+static int
+compare(const void *one, const void *other)
+{
+	return strcmp(one, other);
+}
+
+/* Redis may give an entry twice. Without memory it is told twice, too. */
+static bool
+is_told(struct check *check, const char *domain)
+{
+	char *copy;
+
+	if (tfind(domain, &check->told, compare) != NULL)
+		return true;
+	copy = strdup(domain);
+	if (copy != NULL && tsearch(copy, &check->told, compare) == NULL)
+		free(copy);
+	return false;
+}
+
+static bool
+is_entry_good(const struct table_entry *entry, struct fault *fault)
+{
+	struct key_set *set;
+
+	if (!keys_domain_is_name(entry->key)) {
+		fault_set(fault, FAULT_PERMANENT,
+		    "no domain in lower case and A-labels, so its keys are "
+		    "never used: rename it");
+		return false;
+	}
+	if (entry->value == NULL) {
+		fault_set(fault, FAULT_PERMANENT, "%s", entry->trouble);
+		return false;
+	}
+	set = keys_value_read(entry->value, entry->key, fault);
+	if (set == NULL)
+		return false;
+	keys_set_close(&set);
+	return true;
+}
+
+static bool
+check_entry(void *context, const struct table_entry *entry)
+{
+	struct check *check = context;
+	struct fault fault = { 0 };
+
+	if (check->checked == check->most)
+		return false;
+	check->checked++;
+	if (!is_entry_good(entry, &fault) && !is_told(check, entry->key)) {
+		keys_ask_name_entry(check->map, entry->key, &fault);
+		complain(check, &fault);
+	}
+	return true;
+}
+
+size_t
+keys_check_map(const struct map_source *map, struct tables *tables, size_t most,
+    void (*complain_to)(void *context, const struct fault *fault),
+    void *context)
+{
+	struct check check = {
+		.complain = complain_to,
+		.context = context,
+		.map = map,
+		.most = most,
+	};
+	struct fault fault = { 0 };
+
+	if (!tables_may_list(map, NULL) || !keys_ask_is_private(map, NULL))
+		return 0;
+	if (!tables_each(tables, map, check_entry, &check, &fault))
+		complain(&check, &fault);
+	tdestroy(check.told, free);
 	return check.faults;
 }

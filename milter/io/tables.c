@@ -17,6 +17,11 @@
 /* How long a socketmap server may take: there may be a database behind it. */
 enum { SOCKETMAP_MS = 2000, SOCKETMAP_IDLE_MS = 10000 };
 
+/* Of a listing in Redis. A value may be large, and a page is in memory at once.
+ * Even of a hash that has shrunk from millions there are fewer pages. */
+#define PAGE_ENTRIES "50"
+enum { PAGES_MOST = 10 * 1000 * 1000, CURSOR_BYTES = 24 };
+
 /* Redis, among the servers that may be away; a socket has a ':'. */
 static const char redis_server[] = "redis";
 
@@ -259,6 +264,33 @@ complain(
 }
 
 static bool
+has_redis(const struct tables *tables, const struct map_source *source,
+    struct fault *fault)
+{
+	return tables->redis != NULL
+	    || complain(
+		source, fault, "there is no Redis to ask; set store.url");
+}
+
+static void
+wipe_reply(struct redisReply *reply)
+{
+	if (reply->type == REDIS_REPLY_STRING)
+		explicit_bzero(reply->str, reply->len);
+}
+
+/* What is wrong with a value; NULL: nothing. */
+static const char *
+trouble_of(const struct redisReply *reply)
+{
+	if (reply->len > TABLES_VALUE_BYTES)
+		return "a value of more than 64 KiB";
+	if (memchr(reply->str, '\0', reply->len) != NULL)
+		return "a value with a NUL in it";
+	return NULL;
+}
+
+static bool
 read_reply(const struct redisReply *reply, const struct question *question,
     const char **value_out, struct fault *fault)
 {
@@ -269,12 +301,8 @@ read_reply(const struct redisReply *reply, const struct question *question,
 	if (reply->type != REDIS_REPLY_STRING)
 		return complain(question->source, fault,
 		    "the answer to HGET is no string; is it Redis?");
-	if (reply->len > TABLES_VALUE_BYTES)
-		return complain(
-		    question->source, fault, "a value of more than 64 KiB");
-	if (memchr(reply->str, '\0', reply->len) != NULL)
-		return complain(
-		    question->source, fault, "a value with a NUL in it");
+	if (trouble_of(reply) != NULL)
+		return complain(question->source, fault, trouble_of(reply));
 	*value_out = arena_copy(question->arena, reply->str, reply->len);
 	if (*value_out == NULL)
 		fault_memory(fault);
@@ -291,9 +319,8 @@ ask_redis(struct tables *tables, const struct question *question,
 	struct redisReply *reply;
 	bool is_asked;
 
-	if (tables->redis == NULL)
-		return complain(question->source, fault,
-		    "there is no Redis to ask; set store.url");
+	if (!has_redis(tables, question->source, fault))
+		return false;
 	if (!tables_away_may_ask(
 		tables->away, redis_server, question->now_ms, fault))
 		return false;
@@ -306,6 +333,7 @@ ask_redis(struct tables *tables, const struct question *question,
 	if (reply == NULL)
 		return false;
 	is_asked = read_reply(reply, question, value_out, fault);
+	wipe_reply(reply);
 	freeReplyObject(reply);
 	return is_asked;
 }
@@ -396,6 +424,158 @@ tables_find(struct tables *tables, const struct map_source *source,
 	if (fault != NULL)
 		*fault = own;
 	return false;
+}
+
+/* ---- all of a source ---------------------------------------------------- */
+
+/* A listing under way. */
+struct listing {
+	const struct map_source *source;
+	bool (*take)(void *context, const struct table_entry *entry);
+	void *context;
+	bool is_over; /* no more is wanted */
+	struct fault *fault;
+};
+
+static bool
+take_text(void *context, const char *key, const char *value)
+{
+	struct listing *listing = context;
+	const struct table_entry entry = { .key = key, .value = value };
+
+	return listing->take(listing->context, &entry);
+}
+
+/* Give one page of HSCAN: fields, each with its value behind it. */
+static bool
+give_page(struct listing *listing, const struct redisReply *page)
+{
+	if (page->type != REDIS_REPLY_ARRAY || page->elements % 2 != 0)
+		return false;
+	for (size_t i = 0; i < page->elements && !listing->is_over; i += 2) {
+		const struct redisReply *field = page->element[i];
+		const struct redisReply *value = page->element[i + 1];
+		struct table_entry entry = { .key = field->str };
+
+		if (field->type != REDIS_REPLY_STRING
+		    || value->type != REDIS_REPLY_STRING)
+			return false;
+		/* Nobody asks for one with a NUL in it. */
+		if (strlen(field->str) != field->len)
+			continue;
+		entry.trouble = trouble_of(value);
+		if (entry.trouble == NULL)
+			entry.value = value->str;
+		listing->is_over = !listing->take(listing->context, &entry);
+	}
+	return true;
+}
+
+static void
+wipe_page(struct redisReply *reply)
+{
+	struct redisReply *page;
+
+	if (reply->type != REDIS_REPLY_ARRAY || reply->elements != 2)
+		return;
+	page = reply->element[1];
+	if (page->type == REDIS_REPLY_ARRAY)
+		for (size_t i = 0; i < page->elements; i++)
+			wipe_reply(page->element[i]);
+}
+
+/* An answer to HSCAN: where to go on, and entries. */
+static bool
+read_page(struct listing *listing, const struct redisReply *reply,
+    char cursor[CURSOR_BYTES])
+{
+	static const char words[] =
+	    "the answer to HSCAN is no list; is it Redis?";
+	const struct redisReply *next;
+
+	if (reply->type == REDIS_REPLY_ERROR)
+		return complain(listing->source, listing->fault, reply->str);
+	if (reply->type != REDIS_REPLY_ARRAY || reply->elements != 2)
+		return complain(listing->source, listing->fault, words);
+	next = reply->element[0];
+	if (next->type != REDIS_REPLY_STRING || next->len >= CURSOR_BYTES
+	    || next->len == 0 || !give_page(listing, reply->element[1]))
+		return complain(listing->source, listing->fault, words);
+	memcpy(cursor, next->str, next->len);
+	cursor[next->len] = '\0';
+	return true;
+}
+
+/* One of the hash's keys decides the cluster's node, as for any other command;
+ * a cursor is good at whatever node has the hash by then, though one that has
+ * just taken it over may pass over some. */
+static bool
+each_in_redis(struct tables *tables, struct listing *listing)
+{
+	const char *name = listing->source->name;
+	char cursor[CURSOR_BYTES] = "0";
+	struct redisReply *reply;
+	bool is_read = true;
+
+	if (!has_redis(tables, listing->source, listing->fault))
+		return false;
+	for (size_t i = 0; i < PAGES_MOST && is_read; i++) {
+		const char *words[] = { "HSCAN", name, cursor, "COUNT",
+			PAGE_ENTRIES };
+		const size_t lengths[] = { 5, strlen(name), strlen(cursor), 5,
+			strlen(PAGE_ENTRIES) };
+
+		reply = redis_pool_command(tables->redis, name, 5, words,
+		    lengths, NULL, listing->fault);
+		if (reply == NULL)
+			return false;
+		is_read = read_page(listing, reply, cursor);
+		wipe_page(reply);
+		freeReplyObject(reply);
+		if (is_read && (listing->is_over || strcmp(cursor, "0") == 0))
+			return true;
+	}
+	return is_read
+	    ? complain(listing->source, listing->fault, "HSCAN doesn't end")
+	    : false;
+}
+
+bool
+tables_may_list(const struct map_source *source, struct fault *fault)
+{
+	if (source->kind != MAP_SOCKETMAP)
+		return true;
+	fault_set(fault, FAULT_PERMANENT,
+	    "socketmap:%s:%s can't be listed: its protocol asks for one key at "
+	    "a time",
+	    source->socket, source->name);
+	return false;
+}
+
+bool
+tables_each(struct tables *tables, const struct map_source *source,
+    bool (*take)(void *context, const struct table_entry *entry), void *context,
+    struct fault *fault)
+{
+	struct listing listing = {
+		.source = source,
+		.take = take,
+		.context = context,
+		.fault = fault,
+	};
+
+	switch (source->kind) {
+	case MAP_TEXTHASH:
+		map_each(source->map, take_text, &listing);
+		return true;
+	case MAP_LMDB:
+		return tables_lmdb_each(source->name, take, context, fault);
+	case MAP_REDIS:
+		return each_in_redis(tables, &listing);
+	case MAP_SOCKETMAP:
+		break;
+	}
+	return tables_may_list(source, fault);
 }
 
 void

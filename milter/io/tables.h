@@ -17,6 +17,13 @@
 struct redis_pool;
 struct tables;
 
+/* An entry of a source that is being listed. */
+struct table_entry {
+	const char *key;   /* as it is there: it needn't be one that is found */
+	const char *value; /* NULL: it can't be had */
+	const char *trouble; /* why; names neither key nor source */
+};
+
 /* Empty tables that keep at most answers_max answers. redis is borrowed and
  * may be NULL: then Redis hashes can't be asked. NULL: no memory. */
 struct tables *tables_open(size_t answers_max, struct redis_pool *redis);
@@ -35,6 +42,19 @@ void tables_set_clock(
 bool tables_find(struct tables *tables, const struct map_source *source,
     const char *key, uint64_t ttl_ms, struct arena *arena,
     const char **value_out, bool *is_stale_out, struct fault *fault);
+
+/* Can all of source be listed? A socketmap answers for a key at a time. False
+ * with words. */
+bool tables_may_list(const struct map_source *source, struct fault *fault);
+
+/* Call take for each entry of source, in no order, until it says false; both
+ * last as long as the call. The source is asked, step by step, whatever it said
+ * before, and nothing is kept of it: values may be private keys, and are wiped.
+ * What changes meanwhile may be seen or not, and Redis may give an entry twice.
+ * False with words: it can't be listed, or not to its end. */
+bool tables_each(struct tables *tables, const struct map_source *source,
+    bool (*take)(void *context, const struct table_entry *entry), void *context,
+    struct fault *fault);
 
 /* Have all answers asked for anew (a reload). Where a source can't be asked now
  * what it said last still holds. */

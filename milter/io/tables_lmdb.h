@@ -1,4 +1,4 @@
-/* tables_lmdb: reads one value of an LMDB file that somebody else keeps, as
+/* tables_lmdb: reads values of an LMDB file that somebody else keeps, as
  * postmap(1) makes them. The library isn't used for it: it trusts its file and
  * maps it, so that a damaged one, or one that cp(1) writes over, ends the
  * process; and its locks ask for a directory that we can write to. Here every
@@ -14,6 +14,8 @@
 
 #include <stdbool.h>
 
+struct table_entry; /* milter/io/tables.h */
+
 enum { TABLES_VALUE_BYTES = 64 * 1024 }; /* longest value of a table */
 
 /* The value of key in the file at path, in the arena, without the NUL that may
@@ -23,5 +25,15 @@ enum { TABLES_VALUE_BYTES = 64 * 1024 }; /* longest value of a table */
  * value that is too long or has a NUL in it. Any thread. */
 bool tables_lmdb_find(const char *path, const char *key, struct arena *arena,
     const char **value_out, struct fault *fault);
+
+/* Call take for each entry of the file at path, in the order of keys, until it
+ * says false; both last as long as the call, and the value is wiped. What is
+ * written meanwhile may be seen or not. What tables_lmdb_find() never finds
+ * isn't listed: a key with a NUL within it, and of two keys alike the one with
+ * a NUL behind it. False with words, as above; some may have been given by
+ * then. Any thread. */
+bool tables_lmdb_each(const char *path,
+    bool (*take)(void *context, const struct table_entry *entry), void *context,
+    struct fault *fault);
 
 #endif

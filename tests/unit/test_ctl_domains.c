@@ -1,5 +1,7 @@
 /* The list of domains that check-domain looks at. */
+#include "conf/maps.h"
 #include "milter/ctl/check_domain_list.h"
+#include "milter/io/tables.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -145,7 +147,7 @@ test_keys(void **state)
 	assert_non_null(strstr(fault.words, "sign.keys"));
 	places.directory = "";
 	assert_false(check_domain_list_keys(&list, &places, &fault));
-	assert_non_null(strstr(fault.words, "key_map"));
+	assert_non_null(strstr(fault.words, "sign.keys is empty"));
 	(void)unlink(path_of(path, "keys/README"));
 	(void)unlink(other);
 	for (size_t i = sizeof(names) / sizeof(names[0]); i-- > 0;)
@@ -181,6 +183,48 @@ test_tables(void **state)
 }
 
 static void
+test_map(void **state)
+{
+	static const char text[] = "b.example s1 x\nA.example s1 x\n";
+	const struct map_source asked = { .kind = MAP_SOCKETMAP,
+		.socket = "inet:127.0.0.1:1",
+		.name = "keys" };
+	struct map_source source = { .kind = MAP_TEXTHASH };
+	struct tables *tables = tables_open(0, NULL);
+	struct check_domain_list list = { .count = 0 };
+	char long_key[2000];
+	char path[PATH_BYTES];
+	struct fault fault;
+	struct map *map;
+
+	(void)state;
+	write_file("map", text, sizeof(text) - 1);
+	map = map_open(path_of(path, "map"), &fault);
+	assert_non_null(map);
+	source.map = map;
+	source.name = path;
+	assert_true(check_domain_list_add(&list, "b.example", &fault));
+	assert_true(check_domain_list_map(&list, &source, tables, &fault));
+	assert_int_equal(6, check_domain_list_width(&list) - 3);
+	want_list("a map, and one of its own", "a.example;b.example;", &list);
+	assert_int_equal(6, check_domain_list_width(&list));
+	map_close(&map);
+	memset(long_key, 'x', sizeof(long_key));
+	memcpy(long_key + sizeof(long_key) - 3, " v\n", 3);
+	write_file("map", long_key, sizeof(long_key));
+	map = map_open(path, &fault);
+	assert_non_null(map);
+	source.map = map;
+	assert_true(check_domain_list_map(&list, &source, tables, &fault));
+	want_list("no domain's name", "", &list);
+	map_close(&map);
+	(void)unlink(path);
+	assert_false(check_domain_list_map(&list, &asked, tables, &fault));
+	assert_non_null(strstr(fault.words, "can't be listed"));
+	tables_close(&tables);
+}
+
+static void
 test_many(void **state)
 {
 	struct check_domain_list list = { .count = 0 };
@@ -195,6 +239,8 @@ test_many(void **state)
 	}
 	check_domain_list_sort(&list);
 	assert_int_equal(10000, list.count);
+	assert_int_equal(
+	    (int)strlen("d1000.example"), check_domain_list_width(&list));
 	for (size_t i = 1; i < list.count; i++)
 		if (strcmp(list.names[i - 1], list.names[i]) >= 0)
 			fail_msg(
@@ -228,6 +274,7 @@ main(void)
 		cmocka_unit_test(test_read_faults),
 		cmocka_unit_test(test_keys),
 		cmocka_unit_test(test_tables),
+		cmocka_unit_test(test_map),
 		cmocka_unit_test(test_many),
 	};
 
