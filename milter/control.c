@@ -45,14 +45,21 @@ read_question(int fd, char *question)
 }
 
 static void
-add_errors(struct json_object *answer, const struct conf_errors *errors)
+add_lines(struct json_object *answer, const char *name,
+    const struct conf_errors *lines)
 {
 	struct json_object *list = json_object_new_array();
 
-	for (size_t i = 0; i < errors->count; i++)
+	for (size_t i = 0; i < lines->count; i++)
 		json_object_array_add(
-		    list, json_object_new_string(errors->lines[i]));
-	json_object_object_add(answer, "errors", list);
+		    list, json_object_new_string(lines->lines[i]));
+	json_object_object_add(answer, name, list);
+}
+
+static void
+add_warning(void *context, const struct fault *fault)
+{
+	conf_errors_add(context, "%s", fault->words);
 }
 
 static struct json_object *
@@ -60,11 +67,16 @@ answer_reload(struct daemon *daemon)
 {
 	struct json_object *answer = json_object_new_object();
 	struct conf_errors errors = { NULL, 0 };
-	bool is_done = daemon_reload(daemon, &errors);
+	struct conf_errors warnings;
+	bool is_done = daemon_reload(daemon, &errors, &warnings);
 
+	if (is_done)
+		watching_ask(&daemon->services, add_warning, &warnings);
 	json_object_object_add(answer, "ok", json_object_new_boolean(is_done));
-	add_errors(answer, &errors);
+	add_lines(answer, "errors", &errors);
+	add_lines(answer, "warnings", &warnings);
 	conf_errors_clear(&errors);
+	conf_errors_clear(&warnings);
 	return answer;
 }
 

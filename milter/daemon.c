@@ -424,11 +424,22 @@ drain(struct daemon *daemon)
 		octet = wait_for_signal(daemon, 20);
 }
 
+/* The log says all there is to say. */
+static void
+reload_by_signal(struct daemon *daemon)
+{
+	struct conf_errors errors;
+	struct conf_errors warnings;
+
+	(void)daemon_reload(daemon, &errors, &warnings);
+	conf_errors_clear(&errors);
+	conf_errors_clear(&warnings);
+}
+
 bool
 daemon_run(struct daemon *daemon)
 {
 	struct log *log = daemon->services.log;
-	struct conf_errors errors;
 	int octet = 0;
 
 	if (!start_threads(daemon)) {
@@ -443,8 +454,7 @@ daemon_run(struct daemon *daemon)
 		octet = wait_for_signal(daemon, -1);
 		if (octet == SIGNALS_RELOAD) {
 			(void)sd_notify(0, "RELOADING=1");
-			(void)daemon_reload(daemon, &errors);
-			conf_errors_clear(&errors);
+			reload_by_signal(daemon);
 			(void)sd_notify(0, "READY=1");
 		}
 	}
@@ -499,60 +509,39 @@ daemon_close(struct daemon *daemon)
 	pthread_mutex_destroy(&daemon->reloading);
 }
 
-static bool
-is_other_store(const struct store_conf *next, const struct store_conf *now)
-{
-	const char *next_url = next->url != NULL ? next->url->shown : "";
-	const char *now_url = now->url != NULL ? now->url->shown : "";
+/* What a reload has to say beside what is wrong. */
+struct remark {
+	struct daemon *daemon;
+	struct conf_errors *warnings;
+};
 
-	return next->backend != now->backend || strcmp(next_url, now_url) != 0
-	    || strcmp(next->path, now->path) != 0
-	    || strcmp(next->prefix, now->prefix) != 0
-	    || strcmp(next->password_file, now->password_file) != 0
-	    || next->size_bytes != now->size_bytes
-	    || next->timeout_ms != now->timeout_ms
-	    || next->local_share != now->local_share
-	    || next->on_failure != now->on_failure;
-}
-
-static bool
-is_other_dns(const struct dns_conf *next, const struct dns_conf *now)
-{
-	if (next->server_count != now->server_count
-	    || next->cache_bytes != now->cache_bytes
-	    || strcmp(next->trust_anchor, now->trust_anchor) != 0)
-		return true;
-	for (size_t i = 0; i < next->server_count; i++)
-		if (strcmp(next->servers[i], now->servers[i]) != 0)
-			return true;
-	return false;
-}
-
-/* Some things are begun with, and stay. */
 static void
-warn_unchanged(struct daemon *daemon, const struct conf *conf)
+warn(void *context, const char *words)
 {
-	struct snapshot *snapshot =
-	    snapshot_slot_hold(&daemon->services.snapshots);
-	const struct conf *now = snapshot->conf;
+	const struct remark *remark = context;
 
-	if (strcmp(conf->listen, now->listen) != 0
-	    || strcmp(conf->control, now->control) != 0
-	    || strcmp(conf->user, now->user) != 0
-	    || conf->socket_mode != now->socket_mode
-	    || strcmp(conf->socket_group, now->socket_group) != 0
-	    || conf->key_cache != daemon->store_conf->key_cache
-	    || is_other_store(&conf->store, &daemon->store_conf->store)
-	    || is_other_dns(&conf->dns, &daemon->store_conf->dns))
-		log_event(daemon->services.log, LOG_LEVEL_WARNING, "reload",
-		    "listen, control, user, socket_*, key_cache, store and dns "
-		    "(but its timeout) take effect at a restart");
-	snapshot_release(&snapshot);
+	log_event(remark->daemon->services.log, LOG_LEVEL_WARNING, "reload",
+	    "%s", words);
+	conf_errors_add(remark->warnings, "%s", words);
+}
+
+/* It is in force, but not all of it, or not as it may be meant. */
+static void
+warn_of(struct daemon *daemon, const struct conf *conf,
+    struct conf_errors *warnings)
+{
+	struct remark remark = { daemon, warnings };
+
+	snapshot_list_waiting(conf, daemon->store_conf, warn, &remark);
+	log_warnings(daemon, conf);
+	for (size_t i = 0; i < conf->warning_count; i++)
+		conf_errors_add(warnings, "%s", conf->warnings[i]);
 }
 
 /* Make what the new configuration needs, and only then put it in force. */
 static bool
-swap(struct daemon *daemon, struct conf *conf, struct fault *fault)
+swap(struct daemon *daemon, struct conf *conf, struct conf_errors *warnings,
+    struct fault *fault)
 {
 	struct services *services = &daemon->services;
 	struct snapshot *next = NULL;
@@ -568,8 +557,7 @@ swap(struct daemon *daemon, struct conf *conf, struct fault *fault)
 		snapshot_release(&next);
 		return false;
 	}
-	warn_unchanged(daemon, conf);
-	log_warnings(daemon, conf);
+	warn_of(daemon, conf, warnings);
 	gate_resize(services->gate, conf->max_busy);
 	snapshot_slot_swap(&services->snapshots, next);
 	refusals_clear(services->refusals);
@@ -582,16 +570,18 @@ swap(struct daemon *daemon, struct conf *conf, struct fault *fault)
 }
 
 bool
-daemon_reload(struct daemon *daemon, struct conf_errors *errors_out)
+daemon_reload(struct daemon *daemon, struct conf_errors *errors_out,
+    struct conf_errors *warnings_out)
 {
 	struct services *services = &daemon->services;
 	struct conf *conf;
 	struct fault fault;
 	bool is_done;
 
+	*warnings_out = (struct conf_errors){ NULL, 0 };
 	pthread_mutex_lock(&daemon->reloading);
 	conf = conf_read(daemon->file, errors_out);
-	is_done = conf != NULL && swap(daemon, conf, &fault);
+	is_done = conf != NULL && swap(daemon, conf, warnings_out, &fault);
 	if (conf != NULL && !is_done)
 		conf_errors_add(errors_out, "%s", fault.words);
 	for (size_t i = 0; i < errors_out->count; i++)

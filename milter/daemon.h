@@ -59,9 +59,11 @@ bool daemon_run(struct daemon *daemon);
 void daemon_close(struct daemon *daemon);
 
 /* Read the configuration again and swap it; a bad one changes nothing, is
- * logged, and its errors are in *errors_out (to be cleared in either case).
- * Any thread. */
-bool daemon_reload(struct daemon *daemon, struct conf_errors *errors_out);
+ * logged, and its errors are in *errors_out. What is in force, but waits for a
+ * restart, or is likely a mistake, is logged and in *warnings_out. Both are to
+ * be cleared in either case. Any thread. */
+bool daemon_reload(struct daemon *daemon, struct conf_errors *errors_out,
+    struct conf_errors *warnings_out);
 
 /* The state of things, for posternctl status; the caller's to put. NULL: no
  * memory. Any thread. */

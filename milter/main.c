@@ -2,6 +2,8 @@
 #include "conf/conf.h"
 #include "milter/daemon.h"
 #include "milter/io/keys.h"
+#include "milter/io/keys_check.h"
+#include "milter/io/tables.h"
 #include "milter/listen.h"
 #include "milter/stores.h"
 
@@ -39,7 +41,20 @@ option_of(const struct key_places *places, const char *words)
 	if (signing_table > 0
 	    && strncmp(words, places->signing_table, signing_table) == 0)
 		return "signing_table";
+	if (places->map != NULL
+	    && strncmp(words, places->map->name, strlen(places->map->name))
+		== 0)
+		return "key_map";
 	return "keys";
+}
+
+static void
+complain_of(
+    struct complaint *complaint, const char *option, const struct fault *fault)
+{
+	fprintf(stderr, "%s: %s\n", conf_where(complaint->conf, "sign", option),
+	    fault->words);
+	complaint->count++;
 }
 
 static void
@@ -47,11 +62,14 @@ complain(void *context, const struct fault *fault)
 {
 	struct complaint *complaint = context;
 
-	fprintf(stderr, "%s: %s\n",
-	    conf_where(complaint->conf, "sign",
-		option_of(complaint->places, fault->words)),
-	    fault->words);
-	complaint->count++;
+	complain_of(
+	    complaint, option_of(complaint->places, fault->words), fault);
+}
+
+static void
+complain_of_map(void *context, const struct fault *fault)
+{
+	complain_of(context, "key_map", fault);
 }
 
 static void
@@ -62,12 +80,42 @@ print_errors(const struct conf_errors *errors)
 }
 
 static bool
+are_same_maps(const struct map_source *one, const struct map_source *other)
+{
+	if (one == NULL || other == NULL)
+		return one == other;
+	return one->kind == other->kind && strcmp(one->name, other->name) == 0;
+}
+
+static bool
 are_same_places(const struct key_places *one, const struct key_places *other)
 {
 	return strcmp(one->directory, other->directory) == 0
 	    && strcmp(one->key_table, other->key_table) == 0
 	    && strcmp(one->signing_table, other->signing_table) == 0
-	    && one->is_refile == other->is_refile;
+	    && one->is_refile == other->is_refile
+	    && are_same_maps(one->map, other->map);
+}
+
+static void
+check_map(struct complaint *complaint, size_t most)
+{
+	struct redis_pool *pool = NULL;
+	struct tables *tables = NULL;
+	struct fault fault = { 0 };
+
+	if (stores_open_pool(complaint->conf, &pool, &fault)) {
+		tables = tables_open(0, pool);
+		if (tables == NULL)
+			fault_memory(&fault);
+	}
+	if (tables != NULL)
+		(void)keys_check_map(complaint->places->map, tables, most,
+		    complain_of_map, complaint);
+	else
+		complain_of_map(complaint, &fault);
+	tables_close(&tables);
+	redis_pool_close(&pool);
 }
 
 /* The places that any class signs with, each once. A directory that nobody
@@ -90,6 +138,8 @@ check_places(const struct conf *conf, size_t most)
 			places.directory = "";
 		complaint.places = &places;
 		(void)keys_check(&places, most, complain, &complaint);
+		if (places.map != NULL)
+			check_map(&complaint, most);
 	}
 	return complaint.count;
 }

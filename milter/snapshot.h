@@ -25,6 +25,12 @@ struct snapshot_slot {
  * caller holds it. NULL with words. */
 struct snapshot *snapshot_open(struct conf *conf, struct fault *fault);
 
+/* Some options are begun with, and stay: call tell for each that next has
+ * otherwise than began, with which the process began ("FILE:LINE: store.path:
+ * takes effect at a restart"). */
+void snapshot_list_waiting(const struct conf *next, const struct conf *began,
+    void (*tell)(void *context, const char *words), void *context);
+
 /* One holder less; the last one frees it. Empties the pointer; takes NULL. */
 void snapshot_release(struct snapshot **snapshot);
 

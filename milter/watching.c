@@ -1,5 +1,7 @@
 #include "milter/watching.h"
 
+#include "milter/io/keys_check.h"
+
 #include <string.h>
 
 static void
@@ -24,6 +26,13 @@ is_told(const struct watching *watching, int class, const struct fault *fault)
 	return false;
 }
 
+static bool
+has_tables(const struct conf *conf, int class)
+{
+	return class != CLASS_INBOUND && conf->classes[class].sign
+	    && *conf->classes[class].sign_conf.places.key_table != '\0';
+}
+
 void
 watching_look(struct watching *watching, struct services *services)
 {
@@ -34,8 +43,7 @@ watching_look(struct watching *watching, struct services *services)
 		struct fault *told = &watching->told[i];
 		struct fault fault = { .kind = FAULT_NONE, .words = "" };
 
-		if (i != CLASS_INBOUND && class->sign
-		    && *class->sign_conf.places.key_table != '\0')
+		if (has_tables(snapshot->conf, i))
 			(void)keys_prepare(
 			    services->keys, &class->sign_conf.places, &fault);
 		if (strcmp(fault.words, told->words) == 0)
@@ -43,6 +51,59 @@ watching_look(struct watching *watching, struct services *services)
 		*told = fault;
 		if (!is_told(watching, i, &fault))
 			tell(services->log, &fault);
+	}
+	snapshot_release(&snapshot);
+}
+
+static void
+keep_first(void *context, const struct fault *fault)
+{
+	struct fault *first = context;
+
+	if (first->kind == FAULT_NONE)
+		*first = *fault;
+}
+
+/* Has a class before this one the same tables? */
+static bool
+is_known(const struct conf *conf, int class)
+{
+	const struct key_places *own = &conf->classes[class].sign_conf.places;
+
+	for (int i = 0; i < class; i++) {
+		const struct key_places *other =
+		    &conf->classes[i].sign_conf.places;
+
+		if (has_tables(conf, i) && own->is_refile == other->is_refile
+		    && strcmp(own->key_table, other->key_table) == 0
+		    && strcmp(own->signing_table, other->signing_table) == 0)
+			return true;
+	}
+	return false;
+}
+
+/* keys_prepare() would do, if it took files that were written a moment ago. */
+void
+watching_ask(struct services *services,
+    void (*tell_of)(void *context, const struct fault *fault), void *context)
+{
+	struct snapshot *snapshot = snapshot_slot_hold(&services->snapshots);
+	const struct conf *conf = snapshot->conf;
+
+	for (int i = 0; i < CLASS_COUNT; i++) {
+		struct fault first = { .kind = FAULT_NONE };
+		size_t count;
+
+		if (!has_tables(conf, i) || is_known(conf, i))
+			continue;
+		count = keys_check_tables(
+		    &conf->classes[i].sign_conf.places, keep_first, &first);
+		if (count > 1)
+			fault_set(&first, FAULT_PERMANENT,
+			    "%.400s (and %zu more like it)", first.words,
+			    count - 1);
+		if (count > 0)
+			tell_of(context, &first);
 	}
 	snapshot_release(&snapshot);
 }

@@ -31,21 +31,32 @@ answer_bad_conf(struct ctl *ctl)
 	return answer;
 }
 
+/* Print the lines that answer has under name. Returns how many. */
+static size_t
+print_lines(struct json_object *answer, const char *name, const char *label)
+{
+	struct json_object *lines;
+	size_t count = 0;
+
+	if (json_object_object_get_ex(answer, name, &lines)
+	    && json_object_is_type(lines, json_type_array))
+		count = json_object_array_length(lines);
+	for (size_t i = 0; i < count; i++) {
+		const char *line =
+		    json_object_get_string(json_object_array_get_idx(lines, i));
+
+		print_line(
+		    stderr, "", "%s%s", label, line != NULL ? line : "?");
+	}
+	return count;
+}
+
 static void
 tell(struct json_object *answer, bool is_done)
 {
-	struct json_object *errors;
-	size_t count = 0;
+	size_t count = print_lines(answer, "errors", "");
 
-	if (json_object_object_get_ex(answer, "errors", &errors)
-	    && json_object_is_type(errors, json_type_array))
-		count = json_object_array_length(errors);
-	for (size_t i = 0; i < count; i++) {
-		const char *line = json_object_get_string(
-		    json_object_array_get_idx(errors, i));
-
-		print_text(stderr, line != NULL ? line : "?");
-	}
+	(void)print_lines(answer, "warnings", "warning: ");
 	if (is_done)
 		puts("The new configuration is in force.");
 	else if (count > 0)
