@@ -344,6 +344,8 @@ find_way(struct asked *asked)
 	if (asked->publish != NULL
 	    && !rotate_way_find(asked->publish, &order->way))
 		return refuse(asked, "--publish: nsupdate, hook or print");
+	order->is_way_said = asked->publish != NULL;
+	order->is_retiring_said = asked->retire_after != NULL;
 	order->servers = asked->servers;
 	order->server_count = asked->server_count;
 	order->retire_after_s = asked->retire_after != NULL
@@ -379,15 +381,14 @@ status_of(enum rotate_outcome outcome)
 static void
 print_row(const struct asked *asked, struct rotate_row *row)
 {
-	bool starts = asked->deed == DEED_START;
 	enum rotate_way way =
 	    row->rotation != NULL ? row->rotation->way : asked->order.way;
-	bool has_records = row->record_count > 0 && way == ROTATE_PRINT;
+	bool is_by_hand = asked->deed == DEED_START && way == ROTATE_PRINT;
 
-	if (starts && has_records)
+	if (is_by_hand)
 		rotate_print_records(row, stdout);
-	rotate_print_one(row, starts && way == ROTATE_PRINT ? stderr : stdout);
-	if (asked->deed == DEED_STATUS && has_records)
+	rotate_print_one(row, is_by_hand ? stderr : stdout);
+	if (asked->deed == DEED_STATUS)
 		rotate_print_records(row, stdout);
 	(void)fflush(stdout);
 }

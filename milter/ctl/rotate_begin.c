@@ -8,6 +8,7 @@ enum {
 	SUFFIXES = 26,
 	ALGORITHMS = 2,
 	DATE_BYTES = 16,
+	AHEAD_S = 3600,   /* clocks of others may be a little ahead */
 	BITS_MOST = 8192, /* what milter/io/keys_file.h lets be */
 };
 
@@ -102,8 +103,15 @@ is_due(struct choice *choice)
 		return fail(choice->row);
 	}
 	if (count > 0 && order->older_than_s > 0
-	    && choice->newest_s + order->older_than_s > now_s)
+	    && choice->newest_s > now_s + AHEAD_S)
+		return leave(choice->row,
+		    "its key is of a time to come: see whether the clock is "
+		    "right, and touch the key's file if it is");
+	if (count > 0 && order->older_than_s > 0
+	    && choice->newest_s + order->older_than_s > now_s) {
+		choice->row->is_usual = true;
 		return leave(choice->row, "its key is young");
+	}
 	return true;
 }
 
@@ -276,9 +284,7 @@ prepare(struct choice *choice, const struct rotation *before)
 	    rotation->domain, sizeof(rotation->domain), "%s", row->domain);
 	rotation->way = order->way;
 	rotation->retire_after_s = order->retire_after_s;
-	for (size_t i = 0; i < order->server_count; i++)
-		(void)snprintf(rotation->servers[rotation->server_count++],
-		    ROTATE_SERVER_BYTES, "%s", order->servers[i]);
+	rotate_set_servers(rotation, order->servers, order->server_count);
 	if (before != NULL) {
 		memcpy(rotation->retiring, before->retiring,
 		    sizeof(rotation->retiring));
@@ -312,4 +318,71 @@ rotate_begin(const struct rotate_tools *tools, const struct rotate_files *files,
 	row->has_moved = true;
 	row->is_new = true;
 	return true;
+}
+
+/* ---- one that is under way ---- */
+
+/* The new key of that algorithm; NULL: there is none. */
+static const struct rotate_key *
+find_made(const struct rotation *rotation, enum key_algorithm algorithm)
+{
+	for (size_t i = 0; i < rotation->made_count; i++)
+		if (rotation->made[i].algorithm == algorithm)
+			return &rotation->made[i];
+	return NULL;
+}
+
+static bool
+has_other_selector(
+    const struct rotate_order *order, const struct rotation *rotation)
+{
+	size_t length;
+
+	if (order->selector == NULL)
+		return false;
+	length = strlen(order->selector);
+	for (size_t i = 0; i < rotation->made_count; i++)
+		if (strncmp(rotation->made[i].selector, order->selector, length)
+		    == 0)
+			return false;
+	return true;
+}
+
+bool
+rotate_is_other(
+    const struct rotate_order *order, const struct rotation *rotation)
+{
+	const struct rotate_key *rsa = find_made(rotation, KEY_RSA_SHA256);
+	bool has_ed25519 = find_made(rotation, KEY_ED25519_SHA256) != NULL;
+
+	return has_other_selector(order, rotation)
+	    || ((order->wants_rsa || order->wants_ed25519)
+		&& (order->wants_rsa != (rsa != NULL)
+		    || order->wants_ed25519 != has_ed25519))
+	    || (order->bits != 0 && rsa != NULL && rsa->bits != order->bits);
+}
+
+bool
+rotate_adopt(const struct rotate_tools *tools, const struct rotate_order *order,
+    struct rotate_row *row)
+{
+	struct rotation *rotation = row->rotation;
+	bool has_way = order->is_way_said && order->way != rotation->way;
+
+	if (rotation->step == ROTATE_CANCELLING
+	    || (!has_way && order->server_count == 0
+		&& !order->is_retiring_said))
+		return true;
+	if (has_way && rotation->step == ROTATE_PUBLISHED)
+		rotation->step = ROTATE_MADE;
+	if (has_way)
+		rotation->way = order->way;
+	if (order->is_retiring_said)
+		rotation->retire_after_s = order->retire_after_s;
+	if (order->server_count > 0)
+		rotate_set_servers(
+		    rotation, order->servers, order->server_count);
+	if (rotate_state_write(tools->keys, rotation, &row->fault))
+		return true;
+	return fail(row);
 }

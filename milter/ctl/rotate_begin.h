@@ -18,6 +18,9 @@ struct rotate_order {
 	const char *selector; /* NULL: by the date */
 	enum rotate_way way;
 	uint64_t retire_after_s;
+	/* Said for this rotation, and not the configuration's: they hold for
+	 * one that is under way too. So do servers. */
+	bool is_way_said, is_retiring_said;
 	const char *const *servers; /* as rotate_servers_read() takes them */
 	size_t server_count;        /* at most ROTATE_SERVERS */
 	bool must_have_key;         /* leave domains alone that have none */
@@ -30,5 +33,15 @@ struct rotate_order {
 bool rotate_begin(const struct rotate_tools *tools,
     const struct rotate_files *files, const struct rotate_order *order,
     const struct rotation *before, struct rotate_row *row);
+
+/* Is what was asked for something else than what is under way? */
+bool rotate_is_other(
+    const struct rotate_order *order, const struct rotation *rotation);
+
+/* What was said anew of row->rotation, which is under way, holds from now on,
+ * with files open and locked. A new way publishes again what isn't shown yet.
+ * False: row->outcome is set. */
+bool rotate_adopt(const struct rotate_tools *tools,
+    const struct rotate_order *order, struct rotate_row *row);
 
 #endif

@@ -19,7 +19,8 @@ struct rotate_row *rotate_domain_start(const struct rotate_tools *tools,
 struct rotate_row *
 rotate_domain_continue(const struct rotate_tools *tools, const char *domain);
 
-/* Take back a rotation that hasn't switched. NULL: no memory. */
+/* Take back a rotation that hasn't switched, or new keys whose rotation has
+ * lost its state. NULL: no memory. */
 struct rotate_row *
 rotate_domain_cancel(const struct rotate_tools *tools, const char *domain);
 

@@ -13,7 +13,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-enum { NAME_BYTES = 320, WIPE_BYTES = 4096 };
+enum { NAME_BYTES = 320, WIPE_BYTES = 4096, KEYS_TOLD = 8 };
 
 static bool
 refuse_errno(
@@ -80,6 +80,25 @@ begin(struct rotate_files *files_out, const char *keys, const char *domain,
 	return false;
 }
 
+/* Made, and on the disk: whoever carries on takes one that isn't there for one
+ * that somebody has removed. */
+static bool
+make_directory(const struct rotate_files *files)
+{
+	bool is_made = mkdir(files->path, 0700) == 0;
+	int error = errno;
+	int above = is_made
+	    ? open(files->keys, O_RDONLY | O_DIRECTORY | O_CLOEXEC)
+	    : -1;
+
+	if (above >= 0) {
+		(void)fsync(above);
+		close(above);
+	}
+	errno = error;
+	return is_made;
+}
+
 bool
 rotate_files_open(struct rotate_files *files_out, const char *keys,
     const char *domain, bool is_made, bool *is_there_out, struct fault *fault)
@@ -91,7 +110,7 @@ rotate_files_open(struct rotate_files *files_out, const char *keys,
 	if (files_out->fd < 0 && errno == ENOENT && !is_made)
 		return true;
 	if (files_out->fd < 0 && errno == ENOENT) {
-		files_out->is_new = mkdir(files_out->path, 0700) == 0;
+		files_out->is_new = make_directory(files_out);
 		if (files_out->is_new || errno == EEXIST)
 			files_out->fd = open_directory(files_out);
 	}
@@ -231,6 +250,32 @@ rotate_files_count(const struct rotate_file_list *list, enum key_role role)
 	return count;
 }
 
+const char *
+rotate_files_words(const struct rotate_file_list *list, struct arena *arena)
+{
+	static const char *const what[] = {
+		[KEY_PENDING] = "new, perhaps published",
+		[KEY_SIGNING] = "signs",
+		[KEY_RETIRING] = "signs no more",
+	};
+	const char *words = "";
+
+	for (size_t i = 0; i < list->count && i < KEYS_TOLD && words != NULL;
+	     i++) {
+		const struct rotate_file *file = &list->files[i];
+
+		words = arena_printf(arena, "%s%s%s%s (%s)", words,
+		    i > 0 ? ", " : "", file->selector,
+		    keys_role_ending(file->role), what[file->role]);
+	}
+	if (words != NULL && list->count > KEYS_TOLD)
+		words = arena_printf(
+		    arena, "%s, and %zu more", words, list->count - KEYS_TOLD);
+	if (words == NULL)
+		return "";
+	return *words != '\0' ? words : "none";
+}
+
 /* ---- one file ---- */
 
 static const char *
@@ -302,8 +347,8 @@ rotate_files_turn(const struct rotate_files *files, const char *selector,
 	return fsync(files->fd) == 0 || refuse_errno(files, "", fault);
 }
 
-/* Random octets would hide no more than zeros do. */
-static bool
+/* As far as it can be done. Random octets would hide no more than zeros do. */
+static void
 overwrite(int fd, off_t size)
 {
 	static const char nothing[WIPE_BYTES];
@@ -316,33 +361,29 @@ overwrite(int fd, off_t size)
 		if (wrote < 0 && errno == EINTR)
 			continue;
 		if (wrote <= 0)
-			return false;
+			break;
 		at += wrote;
 	}
-	return fsync(fd) == 0;
+	(void)fsync(fd);
 }
 
 /* What has another name too, or is a link, is used by others as well: then
- * only the name goes. */
+ * only the name goes. It also goes where nothing can be written, on a full disk
+ * for instance: a key's octets on the disk are less than a key. */
 static bool
 wipe(const struct rotate_files *files, const char *name, struct fault *fault)
 {
 	int fd = openat(files->fd, name,
 	    O_WRONLY | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
-	bool is_wiped = true;
 	struct stat status;
 
 	if (fd < 0 && errno == ENOENT)
 		return true;
 	if (fd >= 0 && fstat(fd, &status) == 0 && S_ISREG(status.st_mode)
 	    && status.st_nlink == 1)
-		is_wiped = overwrite(fd, status.st_size);
-	if (!is_wiped)
-		refuse_errno(files, name, fault);
+		overwrite(fd, status.st_size);
 	if (fd >= 0)
 		close(fd);
-	if (!is_wiped)
-		return false;
 	return unlinkat(files->fd, name, 0) == 0 || errno == ENOENT
 	    || refuse_errno(files, name, fault);
 }

@@ -6,6 +6,7 @@
 #define MILTER_CTL_ROTATE_FILES_H
 
 #include "milter/io/keys_generate.h"
+#include "policy/arena.h"
 #include "policy/fault.h"
 
 #include <stdbool.h>
@@ -63,6 +64,11 @@ rotate_files_find(const struct rotate_file_list *list, const char *selector);
 /* How many of them have this role? */
 size_t
 rotate_files_count(const struct rotate_file_list *list, enum key_role role);
+
+/* What they are, for people: "s2.pending (new, perhaps published), s1.private
+ * (signs)"; "none"; of many the first. In the arena; "" for want of memory. */
+const char *
+rotate_files_words(const struct rotate_file_list *list, struct arena *arena);
 
 /* Is there a key with that selector and role? Faults count as no. */
 bool rotate_files_has(

@@ -82,6 +82,7 @@ run(struct many *many, const struct rotate_speed *speed, struct fault *fault)
 	    || !rotate_world_open(&many->world, many->ctl->conf, speed->rate,
 		&many->tools, fault))
 		return false;
+	many->tools.is_patient = many->order == NULL;
 	rotate_report_begin(&many->report, &many->list);
 	is_whole = rotate_crew(&job, &many->list, (size_t)speed->jobs, fault);
 	rotate_report_end(&many->report, is_whole);
@@ -133,6 +134,7 @@ rotate_many_look(const struct ctl *ctl)
 	many.tools = rotate_world_look(ctl->conf);
 	many.report.is_json = ctl->is_json;
 	many.report.hides_done = true;
+	many.report.is_status = true;
 	if (!find_domains(&many, &fault)) {
 		check_domain_list_clear(&many.list);
 		return ctl_fail(&fault);

@@ -1,12 +1,13 @@
 #include "milter/ctl/rotate_print.h"
 
 #include "milter/ctl/print.h"
+#include "milter/ctl/rotate_publish.h"
 #include "policy/zone_line.h"
 
 #include <json-c/json.h>
 #include <string.h>
 
-enum { MS = 1000 };
+enum { MS = 1000, LONG_S = 86400 };
 
 /* ---- in words ---- */
 
@@ -22,6 +23,16 @@ names_of(struct arena *arena, const struct rotate_key *keys, size_t count)
 	return names;
 }
 
+/* Has it been waiting for so long, at its last look, that it may not be a
+ * matter of time? */
+static bool
+waits_long(const struct rotation *rotation)
+{
+	return rotation->step == ROTATE_PUBLISHED && rotation->lacking > 0
+	    && rotation->checked_s > rotation->begun_s
+	    && rotation->checked_s - rotation->begun_s >= LONG_S;
+}
+
 static const char *
 waiting_words(struct rotate_row *row)
 {
@@ -34,8 +45,33 @@ waiting_words(struct rotate_row *row)
 	if (rotation->checked_s == 0 || rotation->asked == 0)
 		return "the name servers haven't been asked yet";
 	return arena_printf(&row->arena,
-	    "%zu of %zu answers of name servers lack the new record",
-	    rotation->lacking, rotation->asked);
+	    "%zu of %zu answers of name servers lack the new record%s%s",
+	    rotation->lacking, rotation->asked,
+	    waits_long(rotation) ? ", since " : "",
+	    waits_long(rotation)
+		? print_time(&row->arena, rotation->begun_s * MS)
+		: "");
+}
+
+static const char *
+cancelled_words(struct rotate_row *row)
+{
+	const char *wiped = "nothing was left of new keys";
+	const char *kept = "";
+
+	if (row->wiped != NULL)
+		wiped = arena_printf(&row->arena, "%s %s", row->wiped,
+		    row->removable_count > 0 ? "is wiped"
+					     : "is wiped, its record removed");
+	if (row->fault.kind != FAULT_NONE)
+		kept = arena_printf(&row->arena,
+		    "; the record could not be removed: %s", row->fault.words);
+	return wiped == NULL || kept == NULL
+	    ? NULL
+	    : arena_printf(&row->arena, "%s; %s%s", wiped,
+		row->signs_on ? "the old keys sign on"
+			      : "it has no key that signs",
+		kept);
 }
 
 /* The one that stays longest. */
@@ -109,7 +145,8 @@ find_words(struct rotate_row *row)
 {
 	switch (row->outcome) {
 	case ROTATE_NOTHING:
-		return "there is no rotation";
+		return row->fault.kind != FAULT_NONE ? row->fault.words
+						     : "there is no rotation";
 	case ROTATE_WAITS:
 		return waiting_words(row);
 	case ROTATE_HAS_SWITCHED:
@@ -117,9 +154,7 @@ find_words(struct rotate_row *row)
 	case ROTATE_IS_DONE:
 		return done_words(row);
 	case ROTATE_CANCELLED:
-		return row->signs_on
-		    ? "what was made is gone; the old keys sign on"
-		    : "what was made is gone; it has no key that signs";
+		return cancelled_words(row);
 	case ROTATE_FAILED:
 		return failed_words(row);
 	case ROTATE_LEFT:
@@ -140,17 +175,38 @@ rotate_print_words(struct rotate_row *row)
 	return words != NULL ? words : "";
 }
 
+/* A line of a zone file, with the TTL that nsupdate would give it; NULL: no
+ * memory. */
+static const char *
+line_of(struct rotate_row *row, const struct rotate_record *record)
+{
+	const char *line = zone_line_txt(
+	    &row->arena, record->name, record->text, strlen(record->text));
+
+	return line == NULL
+	    ? NULL
+	    : arena_printf(&row->arena, "%s. %d%s", record->name,
+		ROTATE_PUBLISH_TTL_S, line + strlen(record->name) + 1);
+}
+
 void
 rotate_print_records(struct rotate_row *row, FILE *out)
 {
 	for (size_t i = 0; i < row->record_count; i++) {
-		const struct rotate_record *record = &row->records[i];
-		const char *line = zone_line_txt(&row->arena, record->name,
-		    record->text, strlen(record->text));
+		const char *line = line_of(row, &row->records[i]);
 
 		if (line != NULL)
 			print_text(out, line);
 	}
+}
+
+bool
+rotate_print_has_lacks(const struct rotate_row *row)
+{
+	return (row->outcome == ROTATE_WAITS || row->outcome == ROTATE_LATER
+		   || row->outcome == ROTATE_FAILED)
+	    && row->rotation != NULL && row->rotation->step == ROTATE_PUBLISHED
+	    && row->rotation->lacking > 0;
 }
 
 /* ---- one domain ---- */
@@ -178,13 +234,23 @@ print_made(struct rotate_row *row, FILE *out)
 }
 
 static void
-print_lacks(const struct rotation *rotation, FILE *out)
+print_lacks(struct rotate_row *row, FILE *out)
 {
+	const struct rotation *rotation = row->rotation;
+
+	if (rotation->checked_s > 0)
+		print_line(out, "asked", "%s",
+		    print_time(&row->arena, rotation->checked_s * MS));
 	for (size_t i = 0; i < rotation->lack_count; i++)
 		print_line(out, " ", "%s", rotation->lacks[i].words);
 	if (rotation->lacking > rotation->lack_count)
 		print_line(out, " ", "and %zu more",
 		    rotation->lacking - rotation->lack_count);
+	if (waits_long(rotation))
+		print_line(out, "hint",
+		    "posternctl rotate --server ADDRESS ... %s asks these "
+		    "alone from now on; --cancel gives it up",
+		    row->domain);
 }
 
 static void
@@ -206,24 +272,12 @@ rotate_print_one(struct rotate_row *row, FILE *out)
 		print_made(row, out);
 	print_line(out, "state", "%s: %s", rotate_outcome_name(row->outcome),
 	    rotate_print_words(row));
-	if (rotation != NULL && row->outcome == ROTATE_WAITS)
-		print_lacks(rotation, out);
+	if (rotate_print_has_lacks(row))
+		print_lacks(row, out);
 	print_removable(row, out);
 }
 
 /* ---- as JSON ---- */
-
-static void
-add_text(struct json_object *object, const char *key, const char *text)
-{
-	json_object_object_add(object, key, print_json_text(text));
-}
-
-static void
-add_number(struct json_object *object, const char *key, uint64_t number)
-{
-	json_object_object_add(object, key, json_object_new_uint64(number));
-}
 
 static void
 add_time(struct json_object *object, const char *key, uint64_t time_s)
@@ -250,19 +304,19 @@ key_json(struct rotate_row *row, const struct rotate_key *key)
 	struct json_object *one = json_object_new_object();
 	const struct rotate_record *record = record_of(row, key->selector);
 
-	add_text(one, "selector", key->selector);
-	add_text(one, "algorithm", rotate_algorithm_name(key->algorithm));
+	print_json_add_text(one, "selector", key->selector);
+	print_json_add_text(
+	    one, "algorithm", rotate_algorithm_name(key->algorithm));
 	if (key->bits != 0)
-		add_number(one, "bits", key->bits);
+		print_json_add_number(one, "bits", key->bits);
 	if (key->until_s != 0)
 		add_time(one, "until", key->until_s);
 	if (record == NULL)
 		return one;
-	add_text(one, "name", record->name);
-	add_text(one, "text", record->text);
-	add_text(one, "record",
-	    zone_line_txt(
-		&row->arena, record->name, record->text, strlen(record->text)));
+	print_json_add_text(one, "name", record->name);
+	print_json_add_text(one, "text", record->text);
+	print_json_add_number(one, "ttl", ROTATE_PUBLISH_TTL_S);
+	print_json_add_text(one, "record", line_of(row, record));
 	return one;
 }
 
@@ -283,8 +337,8 @@ servers_json(const struct rotation *rotation)
 	struct json_object *object = json_object_new_object();
 	struct json_object *list = json_object_new_array();
 
-	add_number(object, "asked", rotation->asked);
-	add_number(object, "lacking", rotation->lacking);
+	print_json_add_number(object, "asked", rotation->asked);
+	print_json_add_number(object, "lacking", rotation->lacking);
 	for (size_t i = 0; i < rotation->lack_count; i++)
 		json_object_array_add(
 		    list, print_json_text(rotation->lacks[i].words));
@@ -297,8 +351,8 @@ add_rotation(struct json_object *object, struct rotate_row *row)
 {
 	const struct rotation *rotation = row->rotation;
 
-	add_text(object, "step", rotate_step_name(rotation->step));
-	add_text(object, "publish", rotate_way_name(rotation->way));
+	print_json_add_text(object, "step", rotate_step_name(rotation->step));
+	print_json_add_text(object, "publish", rotate_way_name(rotation->way));
 	add_keys(object, "new", row, rotation->made, rotation->made_count);
 	add_keys(object, "old", row, rotation->olds, rotation->old_count);
 	add_keys(object, "retiring", row, rotation->retiring,
@@ -315,9 +369,9 @@ rotate_print_json(struct rotate_row *row)
 	struct json_object *object = json_object_new_object();
 	struct json_object *list = json_object_new_array();
 
-	add_text(object, "domain", row->domain);
-	add_text(object, "state", rotate_outcome_name(row->outcome));
-	add_text(object, "words", rotate_print_words(row));
+	print_json_add_text(object, "domain", row->domain);
+	print_json_add_text(object, "state", rotate_outcome_name(row->outcome));
+	print_json_add_text(object, "words", rotate_print_words(row));
 	if (row->rotation != NULL)
 		add_rotation(object, row);
 	for (size_t i = 0; i < row->removable_count; i++)

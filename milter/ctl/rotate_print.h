@@ -17,6 +17,7 @@ struct rotate_report {
 	bool has_progress; /* a bar on standard error */
 	bool is_brief;     /* no rows of those that nothing happened to */
 	bool hides_done;   /* finished rotations are only counted */
+	bool is_status;    /* records stand below their rows */
 	bool has_records;  /* records go to standard output, and all else to
 			      standard error */
 	size_t total;
@@ -25,7 +26,8 @@ struct rotate_report {
 	size_t counts[ROTATE_OUTCOMES];
 	size_t begun; /* rotations that are new */
 	size_t printed;
-	int width; /* of the domains */
+	size_t troubles; /* rows that went wrong, where it is brief */
+	int width;       /* of the domains */
 	bool is_bar_shown;
 	uint64_t bar_ms;
 };
@@ -33,6 +35,10 @@ struct rotate_report {
 /* In words what is to be known of it, in the arena of the row: "2 of 4 name
  * servers don't show it yet"; "" for want of memory. */
 const char *rotate_print_words(struct rotate_row *row);
+
+/* Does it wait for name servers some of which lacked a record, the last time
+ * they were asked? */
+bool rotate_print_has_lacks(const struct rotate_row *row);
 
 /* Print the records of new keys, ready for a zone file. */
 void rotate_print_records(struct rotate_row *row, FILE *out);

@@ -9,8 +9,9 @@ enum {
 	BAR_WIDTH = 40,
 	BAR_MS = 100, /* not more often */
 	DOMAIN_LEAST = 6,
-	DOMAIN_MOST = 40, /* longer ones push the rest of their line */
-	STATE_WIDTH = 9,  /* "cancelled" */
+	DOMAIN_MOST = 40,    /* longer ones push the rest of their line */
+	STATE_WIDTH = 9,     /* "cancelled" */
+	TROUBLES_MOST = 100, /* the rest are only counted */
 };
 
 /* ---- the bar ---- */
@@ -93,21 +94,27 @@ print_row(const struct rotate_report *report, struct rotate_row *row)
 	    (int)STATE_WIDTH, rotate_outcome_name(row->outcome),
 	    rotate_print_words(row));
 	for (size_t i = 0;
-	     row->outcome == ROTATE_WAITS && i < row->rotation->lack_count; i++)
+	     rotate_print_has_lacks(row) && i < row->rotation->lack_count; i++)
 		print_line(out, "", "    %s", row->rotation->lacks[i].words);
+	if (report->is_status)
+		rotate_print_records(row, out);
 	for (size_t i = 0; i < row->removable_count; i++)
 		print_line(out, "", "    remove the record of %s from the DNS",
 		    row->removable[i]);
 }
 
-/* Did anything happen, or is anything wrong? */
+/* Did anything happen, or is anything wrong? Where one cause stops all of them,
+ * a timer's mail or journal isn't to be filled with it. */
 static bool
-is_told(const struct rotate_report *report, const struct rotate_row *row)
+is_told(struct rotate_report *report, const struct rotate_row *row)
 {
-	if (report->hides_done && row->outcome == ROTATE_IS_DONE)
+	if ((report->hides_done && row->outcome == ROTATE_IS_DONE)
+	    || row->is_usual)
 		return false;
-	return !report->is_brief || row->has_moved
-	    || row->outcome == ROTATE_FAILED || row->outcome == ROTATE_LATER;
+	if (!report->is_brief || row->has_moved)
+		return true;
+	return (row->outcome == ROTATE_FAILED || row->outcome == ROTATE_LATER)
+	    && (++report->troubles <= TROUBLES_MOST || report->is_json);
 }
 
 void
@@ -125,6 +132,9 @@ rotate_report_row(struct rotate_report *report, struct rotate_row *row)
 			if (report->has_records)
 				rotate_print_records(row, stdout);
 			print_row(report, row);
+			/* Whoever is killed has told what he has done. */
+			if (report->has_records)
+				(void)fflush(stdout);
 		}
 		report->printed++;
 	}
@@ -165,6 +175,11 @@ rotate_report_end(struct rotate_report *report, bool is_whole)
 	if (report->is_brief && report->printed == 0 && is_whole
 	    && !report->has_progress)
 		return;
+	if (report->troubles > TROUBLES_MOST)
+		fprintf(story_of(report),
+		    "and %zu more that went wrong: posternctl rotate "
+		    "--status\n",
+		    report->troubles - TROUBLES_MOST);
 	fprintf(story_of(report),
 	    "%s%zu domain%s: %zu started now, %zu waiting, %zu switched, "
 	    "%zu done, %zu left alone, %zu later, %zu failed%s\n",

@@ -1,5 +1,7 @@
 #include "milter/ctl/rotate_state.h"
 
+#include "milter/io/whole_file.h"
+
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -72,10 +74,7 @@ parse_file(char *text, const char *domain, const char *path,
 		is_read = false;
 	}
 	if (!is_read)
-		fault_prefix(fault,
-		    "%s can't be read: see what keys there are, then remove "
-		    "it: ",
-		    path);
+		fault_prefix(fault, "%s is damaged: ", path);
 	return is_read;
 }
 
@@ -106,24 +105,6 @@ rotate_state_read(const char *keys, const char *domain,
 	return is_read;
 }
 
-static bool
-write_all(int fd, const char *data)
-{
-	size_t length = strlen(data);
-
-	while (length > 0) {
-		ssize_t wrote = write(fd, data, length);
-
-		if (wrote < 0 && errno == EINTR)
-			continue;
-		if (wrote < 0)
-			return false;
-		data += wrote;
-		length -= (size_t)wrote;
-	}
-	return fsync(fd) == 0;
-}
-
 /* The directory of all states; made if it isn't there. -1: errno says why. */
 static int
 open_folder(const char *keys)
@@ -148,16 +129,13 @@ open_folder(const char *keys)
 static bool
 replace(int directory, const char *name, const char *hidden, const char *text)
 {
-	int fd = openat(directory, hidden,
-	    O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, 0600);
-	bool is_written = fd >= 0 && write_all(fd, text);
-	int error = errno;
+	const struct whole_file file = { .directory_fd = directory,
+		.name = name,
+		.hidden = hidden,
+		.owner_uid = geteuid(),
+		.owner_gid = getegid() };
 
-	if (fd >= 0)
-		close(fd);
-	errno = error;
-	return is_written && renameat(directory, hidden, directory, name) == 0
-	    && fsync(directory) == 0;
+	return whole_file_write(&file, text);
 }
 
 bool

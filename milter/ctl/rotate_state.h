@@ -96,10 +96,27 @@ const char *rotate_algorithm_name(enum key_algorithm algorithm);
 /* Is it between its beginning and its switch? */
 bool rotate_is_under_way(const struct rotation *rotation);
 
+/* Does it wait for name servers, and were they asked not so long ago, as long
+ * as it has waited already? Never for more than six hours. */
+bool rotate_may_rest(const struct rotation *rotation, uint64_t now_s);
+
+/* Did it switch at a time that is yet to come? Then the clock was ahead, by
+ * more than clocks differ. */
+bool rotate_is_ahead(const struct rotation *rotation, uint64_t now_s);
+
+/* Take that for the present, so that keys retire as long after it as they
+ * should. */
+void rotate_set_back(struct rotation *rotation, uint64_t now_s);
+
 /* Keep words, cleaned, as why it doesn't go on, for good if is_failed; NULL: it
  * does. */
 void rotate_set_finding(
     struct rotation *rotation, const char *words, bool is_failed);
+
+/* Ask these servers (count of them, at most ROTATE_SERVERS) in the place of
+ * those that the zone names. */
+void rotate_set_servers(
+    struct rotation *rotation, const char *const *servers, size_t count);
 
 /* Write the state down as text into space; false: it doesn't fit. */
 bool rotate_state_format(

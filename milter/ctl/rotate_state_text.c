@@ -4,6 +4,7 @@
 #include "policy/text.h"
 
 #include <inttypes.h>
+#include <stdio.h>
 #include <string.h>
 
 /* A line for each thing; its first word says which. */
@@ -30,7 +31,12 @@ static const char *const algorithms[] = {
 	[KEY_ED25519_SHA256] = "ed25519",
 };
 
-enum { ALGORITHMS = 2 };
+enum {
+	ALGORITHMS = 2,
+	PATIENCE = 16, /* parts of the time that it has waited */
+	PATIENCE_MOST_S = 6 * 3600,
+	AHEAD_S = 3600,
+};
 
 const char *
 rotate_step_name(enum rotate_step step)
@@ -78,6 +84,42 @@ rotate_is_under_way(const struct rotation *rotation)
 	    && rotation->step != ROTATE_DONE;
 }
 
+/* Servers of which one lacks the record for days needn't be asked every few
+ * minutes. */
+bool
+rotate_may_rest(const struct rotation *rotation, uint64_t now_s)
+{
+	uint64_t wait_s;
+
+	if (rotation->step != ROTATE_PUBLISHED
+	    || rotation->checked_s <= rotation->begun_s
+	    || rotation->checked_s > now_s)
+		return false;
+	wait_s = (rotation->checked_s - rotation->begun_s) / PATIENCE;
+	if (wait_s > PATIENCE_MOST_S)
+		wait_s = PATIENCE_MOST_S;
+	return now_s - rotation->checked_s < wait_s;
+}
+
+bool
+rotate_is_ahead(const struct rotation *rotation, uint64_t now_s)
+{
+	return rotation->switched_s > now_s
+	    && rotation->switched_s - now_s > AHEAD_S;
+}
+
+/* Those of earlier rotations had their time when the clock was right. */
+void
+rotate_set_back(struct rotation *rotation, uint64_t now_s)
+{
+	uint64_t ahead_s = rotation->switched_s - now_s;
+
+	for (size_t i = 0; i < rotation->retiring_count; i++)
+		if (rotation->retiring[i].until_s >= rotation->switched_s)
+			rotation->retiring[i].until_s -= ahead_s;
+	rotation->switched_s = now_s;
+}
+
 static void
 keep(char space[ROTATE_WORDS_BYTES], const char *words)
 {
@@ -92,6 +134,16 @@ rotate_set_finding(struct rotation *rotation, const char *words, bool is_failed)
 {
 	keep(rotation->finding, words != NULL ? words : "");
 	rotation->is_failed = is_failed && rotation->finding[0] != '\0';
+}
+
+void
+rotate_set_servers(
+    struct rotation *rotation, const char *const *servers, size_t count)
+{
+	rotation->server_count = 0;
+	for (size_t i = 0; i < count; i++)
+		(void)snprintf(rotation->servers[rotation->server_count++],
+		    ROTATE_SERVER_BYTES, "%s", servers[i]);
 }
 
 static void

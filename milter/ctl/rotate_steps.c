@@ -1,5 +1,6 @@
 #include "milter/ctl/rotate_steps.h"
 
+#include <assert.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -248,33 +249,61 @@ is_same_look(const struct rotation *before, const struct rotation *now)
 	return true;
 }
 
+/* The servers weren't found: what they showed the last time stays known, and
+ * when this was tried. */
+static enum move
+keep_look(const struct rotate_tools *tools, struct rotate_row *row,
+    const struct rotation *before)
+{
+	uint64_t now_s = tools->now_s(tools->context);
+	bool has_moved = row->has_moved;
+	struct fault fault = row->fault;
+
+	*row->rotation = *before;
+	if (now_s - before->checked_s >= LOOK_AGE_S) {
+		row->rotation->checked_s = now_s;
+		(void)save(tools, row);
+	}
+	row->has_moved = has_moved;
+	row->fault = fault;
+	return MOVE_FAIL;
+}
+
+/* All show it, or it is to be looked for again later. */
+static enum move
+take_look(const struct rotate_tools *tools, struct rotate_row *row,
+    const struct rotation *before)
+{
+	struct rotation *rotation = row->rotation;
+	bool has_moved = row->has_moved;
+
+	rotation->checked_s = tools->now_s(tools->context);
+	rotate_set_finding(rotation, NULL, false);
+	if (rotation->lacking == 0 && rotation->asked > 0)
+		return enter(tools, row, ROTATE_SWITCHING);
+	if (is_same_look(before, rotation))
+		return MOVE_STOP;
+	if (!save(tools, row))
+		return MOVE_FAIL;
+	row->has_moved = has_moved;
+	return MOVE_STOP;
+}
+
 static enum move
 look(const struct rotate_tools *tools, const struct rotate_files *files,
     struct rotate_row *row)
 {
-	struct rotation *rotation = row->rotation;
 	struct rotation *before = arena_alloc(&row->arena, sizeof(*before));
 
 	if (before == NULL) {
 		fault_memory(&row->fault);
 		return MOVE_FAIL;
 	}
-	*before = *rotation;
-	if (!rotate_find_records(files, row) || !look_for_all(tools, row))
+	*before = *row->rotation;
+	if (!rotate_find_records(files, row))
 		return MOVE_FAIL;
-	rotation->checked_s = tools->now_s(tools->context);
-	rotate_set_finding(rotation, NULL, false);
-	if (rotation->lacking > 0 || rotation->asked == 0) {
-		bool has_moved = row->has_moved;
-
-		if (is_same_look(before, rotation))
-			return MOVE_STOP;
-		if (!save(tools, row))
-			return MOVE_FAIL;
-		row->has_moved = has_moved;
-		return MOVE_STOP;
-	}
-	return enter(tools, row, ROTATE_SWITCHING);
+	return look_for_all(tools, row) ? take_look(tools, row, before)
+					: keep_look(tools, row, before);
 }
 
 /* ---- the switch ---- */
@@ -333,29 +362,49 @@ switch_over(const struct rotate_tools *tools, const struct rotate_files *files,
 
 /* ---- the end ---- */
 
-/* Take the record of a key out of the DNS, or say that somebody must. */
-static bool
-withdraw(const struct rotate_tools *tools, const struct rotate_files *files,
-    struct rotate_row *row, const struct rotate_key *key, enum rotate_way way,
-    enum key_role role)
+bool
+rotate_describe(const struct rotate_files *files, struct rotate_row *row,
+    const struct rotate_key *key, enum key_role role,
+    struct rotate_record *record_out)
 {
 	struct key_public public;
 	struct fault ignored;
 	bool is_known =
 	    rotate_files_public(files, key->selector, role, &public, &ignored);
-	struct rotate_record record;
 	bool is_described =
-	    describe(row, key, is_known ? &public : NULL, &record);
+	    describe(row, key, is_known ? &public : NULL, record_out);
 
 	keys_public_clear(&public);
-	if (!is_described)
-		return false;
+	return is_described;
+}
+
+void
+rotate_leave_record(struct rotate_row *row, const char *name)
+{
+	assert(row->removable_count < ROTATE_FILES);
+	row->removable[row->removable_count++] = name;
+}
+
+bool
+rotate_withdraw(const struct rotate_tools *tools, struct rotate_row *row,
+    enum rotate_way way, const struct rotate_record *record)
+{
 	if (way == ROTATE_PRINT) {
-		row->removable[row->removable_count++] = record.name;
+		rotate_leave_record(row, record->name);
 		return true;
 	}
-	return tools->publish(tools->context, row->rotation, way, &record,
-	    false, &row->arena, &row->fault);
+	return tools->publish(tools->context, row->rotation, way, record, false,
+	    &row->arena, &row->fault);
+}
+
+static bool
+withdraw_old(const struct rotate_tools *tools, const struct rotate_files *files,
+    struct rotate_row *row, const struct rotate_key *key)
+{
+	struct rotate_record record;
+
+	return rotate_describe(files, row, key, KEY_RETIRING, &record)
+	    && rotate_withdraw(tools, row, key->way, &record);
 }
 
 static void
@@ -375,9 +424,7 @@ end_key(const struct rotate_tools *tools, const struct rotate_files *files,
 	struct rotate_key *key = &row->rotation->retiring[which];
 
 	if (!rotate_files_has(files, key->selector, KEY_SIGNING)) {
-		if (!key->is_withdrawn
-		    && !withdraw(
-			tools, files, row, key, key->way, KEY_RETIRING))
+		if (!key->is_withdrawn && !withdraw_old(tools, files, row, key))
 			return false;
 		key->is_withdrawn = true;
 		if ((key->way != ROTATE_PRINT && !save(tools, row))
@@ -397,6 +444,11 @@ retire(const struct rotate_tools *tools, const struct rotate_files *files,
 	struct rotation *rotation = row->rotation;
 	uint64_t now_s = tools->now_s(tools->context);
 
+	if (rotate_is_ahead(rotation, now_s)) {
+		rotate_set_back(rotation, now_s);
+		if (!save(tools, row))
+			return MOVE_FAIL;
+	}
 	for (size_t i = 0; i < rotation->retiring_count;) {
 		if (rotation->retiring[i].until_s > now_s)
 			i++;
@@ -408,11 +460,10 @@ retire(const struct rotate_tools *tools, const struct rotate_files *files,
 	return enter(tools, row, ROTATE_DONE);
 }
 
-/* ---- taking back ---- */
+/* ---- all of it ---- */
 
-/* Has the domain a key that signs? What can't be read counts as one. */
-static bool
-signs(const struct rotate_files *files, struct rotate_row *row)
+bool
+rotate_signs(const struct rotate_files *files, struct rotate_row *row)
 {
 	struct rotate_file_list *list = arena_alloc(&row->arena, sizeof(*list));
 	struct fault ignored;
@@ -420,38 +471,6 @@ signs(const struct rotate_files *files, struct rotate_row *row)
 	return list == NULL || !rotate_files_list(files, list, &ignored)
 	    || rotate_files_count(list, KEY_SIGNING) > 0;
 }
-
-/* What an earlier rotation left to retire goes on. */
-static enum move
-take_back(const struct rotate_tools *tools, const struct rotate_files *files,
-    struct rotate_row *row)
-{
-	struct rotation *rotation = row->rotation;
-
-	for (size_t i = 0; i < rotation->made_count; i++) {
-		const struct rotate_key *key = &rotation->made[i];
-
-		if (!withdraw(
-			tools, files, row, key, rotation->way, KEY_PENDING)
-		    || !rotate_files_wipe(
-			files, key->selector, KEY_PENDING, &row->fault)
-		    || !rotate_files_sweep(files, key->selector, &row->fault))
-			return MOVE_FAIL;
-	}
-	row->signs_on = signs(files, row);
-	rotation->made_count = 0;
-	rotation->old_count = 0;
-	row->has_moved = true;
-	if (rotation->retiring_count == 0)
-		return rotate_state_remove(
-			   tools->keys, row->domain, &row->fault)
-		    ? MOVE_STOP
-		    : MOVE_FAIL;
-	return enter(tools, row, ROTATE_SWITCHED) == MOVE_ON ? MOVE_STOP
-							     : MOVE_FAIL;
-}
-
-/* ---- all of it ---- */
 
 static enum move
 do_step(const struct rotate_tools *tools, const struct rotate_files *files,
@@ -468,9 +487,8 @@ do_step(const struct rotate_tools *tools, const struct rotate_files *files,
 		return switch_over(tools, files, row);
 	case ROTATE_SWITCHED:
 		return retire(tools, files, row);
-	case ROTATE_CANCELLING:
-		return take_back(tools, files, row);
 	case ROTATE_DONE:
+	case ROTATE_CANCELLING:
 	case ROTATE_STEPS:
 		break;
 	}
@@ -478,19 +496,16 @@ do_step(const struct rotate_tools *tools, const struct rotate_files *files,
 }
 
 static enum rotate_outcome
-outcome_of(enum rotate_step before, enum rotate_step after)
+outcome_of(enum rotate_step after)
 {
-	if (before == ROTATE_CANCELLING)
-		return ROTATE_CANCELLED;
 	if (after == ROTATE_DONE)
 		return ROTATE_IS_DONE;
 	return after == ROTATE_SWITCHED ? ROTATE_HAS_SWITCHED : ROTATE_WAITS;
 }
 
-/* Keep why it doesn't go on, for whoever asks later. That this can't be written
- * changes nothing. */
-static void
-fail(const struct rotate_tools *tools, struct rotate_row *row)
+/* That the reason can't be written changes nothing. */
+void
+rotate_hold(const struct rotate_tools *tools, struct rotate_row *row)
 {
 	bool has_moved = row->has_moved;
 	struct fault fault = row->fault;
@@ -510,36 +525,13 @@ void
 rotate_advance(const struct rotate_tools *tools,
     const struct rotate_files *files, struct rotate_row *row)
 {
-	enum rotate_step before;
 	enum move move;
 
-	do {
-		before = row->rotation->step;
+	do
 		move = do_step(tools, files, row);
-	} while (move == MOVE_ON);
+	while (move == MOVE_ON);
 	if (move == MOVE_FAIL)
-		fail(tools, row);
+		rotate_hold(tools, row);
 	else
-		row->outcome = outcome_of(before, row->rotation->step);
-}
-
-void
-rotate_take_back(const struct rotate_tools *tools,
-    const struct rotate_files *files, struct rotate_row *row)
-{
-	enum rotate_step step = row->rotation->step;
-
-	if (step == ROTATE_SWITCHING || !rotate_is_under_way(row->rotation)) {
-		row->outcome = ROTATE_FAILED;
-		fault_set(&row->fault, FAULT_PERMANENT,
-		    "%s: its new keys sign already: there is nothing to "
-		    "cancel; rotate again for others",
-		    row->domain);
-		return;
-	}
-	row->rotation->step = ROTATE_CANCELLING;
-	if (save(tools, row))
-		rotate_advance(tools, files, row);
-	else
-		fail(tools, row);
+		row->outcome = outcome_of(row->rotation->step);
 }

@@ -41,6 +41,14 @@ struct rotate_tools {
 	/* Does domain, which has no key files, sign with keys from elsewhere?
 	 */
 	bool (*has_elsewhere)(void *context, const char *domain);
+
+	/* How long a record stays whose key signs no more, where no rotation
+	 * says so. */
+	uint64_t retire_after_s;
+
+	/* Servers are asked less often of a rotation that has waited for
+	 * long. */
+	bool is_patient;
 };
 
 enum rotate_outcome {
@@ -62,16 +70,21 @@ struct rotate_row {
 	enum rotate_outcome outcome;
 	bool has_moved;            /* something was done in this call */
 	bool is_new;               /* the rotation began in this call */
+	bool is_usual;             /* of ROTATE_LEFT: as it should be */
 	bool signs_on;             /* of ROTATE_CANCELLED: has it a key? */
+	const char *wiped;         /* of ROTATE_CANCELLED: "s1.pending"; NULL */
 	struct rotation *rotation; /* NULL: there is none */
-	struct fault fault;        /* of ROTATE_LEFT, LATER and FAILED */
+
+	/* Of ROTATE_LEFT, LATER and FAILED; of ROTATE_CANCELLED: why a record
+	 * wasn't removed; of ROTATE_NOTHING: what there is all the same. */
+	struct fault fault;
 
 	/* The new keys' records, while it is under way. */
 	struct rotate_record records[ROTATE_NEW];
 	size_t record_count;
 
 	/* Names whose record somebody is to remove from the DNS now. */
-	const char *removable[ROTATE_RETIRING + ROTATE_NEW];
+	const char *removable[ROTATE_FILES];
 	size_t removable_count;
 };
 
@@ -81,14 +94,31 @@ struct rotate_row *rotate_row_open(const char *domain);
 /* Free it. Empties the pointer; takes NULL. */
 void rotate_row_free(struct rotate_row **row);
 
-/* Carry row->rotation on as far as it comes, with files open and locked. Sets
- * row->outcome and what belongs to it. */
+/* Carry row->rotation, which isn't being cancelled, on as far as it comes, with
+ * files open and locked. Sets row->outcome and what belongs to it. */
 void rotate_advance(const struct rotate_tools *tools,
     const struct rotate_files *files, struct rotate_row *row);
 
-/* Take back what was made, if nothing has switched yet. */
-void rotate_take_back(const struct rotate_tools *tools,
-    const struct rotate_files *files, struct rotate_row *row);
+/* Keep row->fault as the reason why it doesn't go on, for whoever asks later,
+ * and set row->outcome by it. */
+void rotate_hold(const struct rotate_tools *tools, struct rotate_row *row);
+
+/* The record of a key of row's domain in a file of that role; base64 and text
+ * are NULL if that can't be read. False for want of memory, with row->fault. */
+bool rotate_describe(const struct rotate_files *files, struct rotate_row *row,
+    const struct rotate_key *key, enum key_role role,
+    struct rotate_record *record_out);
+
+/* Take a record out of the DNS; by ROTATE_PRINT say in row->removable that
+ * somebody must. False with row->fault. */
+bool rotate_withdraw(const struct rotate_tools *tools, struct rotate_row *row,
+    enum rotate_way way, const struct rotate_record *record);
+
+/* Say that somebody is to remove the record of that name from the DNS. */
+void rotate_leave_record(struct rotate_row *row, const char *name);
+
+/* Does the domain have a key that signs? What can't be read counts as one. */
+bool rotate_signs(const struct rotate_files *files, struct rotate_row *row);
 
 /* The records of the new keys, as far as these are there, into row. False with
  * row->fault. */

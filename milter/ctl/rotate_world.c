@@ -189,6 +189,7 @@ rotate_world_look(const struct conf *conf)
 	return (struct rotate_tools){
 		.keys = conf->sign.places.directory,
 		.now_s = now_s,
+		.retire_after_s = conf->rotate.retire_after_s,
 	};
 }
 

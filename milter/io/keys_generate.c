@@ -3,6 +3,7 @@
 #include "milter/io/keys_domain.h"
 #include "milter/io/keys_file.h"
 #include "milter/io/keys_material.h"
+#include "milter/io/whole_file.h"
 #include "policy/arena.h"
 #include "policy/signing.h"
 #include "policy/zone_line.h"
@@ -178,55 +179,31 @@ open_domain(int above, const char *domain, uint32_t uid, uint32_t gid)
 	return -1;
 }
 
-static bool
-write_all(int fd, const char *data)
-{
-	size_t length = strlen(data);
-
-	while (length > 0) {
-		ssize_t wrote = write(fd, data, length);
-
-		if (wrote < 0 && errno == EINTR)
-			continue;
-		if (wrote < 0)
-			return false;
-		data += wrote;
-		length -= (size_t)wrote;
-	}
-	return fsync(fd) == 0;
-}
-
-/* Write pem to a hidden file and then give it its name, so that nobody ever
- * sees half a key. link(2) refuses to replace what is there, on every file
- * system that has it. */
+/* Under a hidden name of its own: nobody else's may be in the way. */
 static bool
 write_file(int directory_fd, const char *name, const char *pem, uint32_t uid,
     uint32_t gid)
 {
-	bool is_written = false;
+	struct whole_file file = { .directory_fd = directory_fd,
+		.name = name,
+		.is_new = true,
+		.owner_uid = uid,
+		.owner_gid = gid };
 	char *hidden = NULL;
+	bool is_written;
 	uint64_t random;
 	int error;
-	int fd;
 
 	if (RAND_bytes((unsigned char *)&random, sizeof(random)) != 1
 	    || asprintf(&hidden, ".%.100s.%016" PRIx64, name, random) < 0) {
 		errno = ENOMEM;
 		return false;
 	}
-	fd = openat(directory_fd, hidden,
-	    O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
-	if (fd >= 0) {
-		is_written = fchmod(fd, 0600) == 0 && write_all(fd, pem)
-		    && give_to(fd, uid, gid)
-		    && linkat(directory_fd, hidden, directory_fd, name, 0) == 0
-		    && fsync(directory_fd) == 0;
-		error = errno;
-		unlinkat(directory_fd, hidden, 0);
-		close(fd);
-		errno = error;
-	}
+	file.hidden = hidden;
+	is_written = whole_file_write(&file, pem);
+	error = errno;
 	free(hidden);
+	errno = error;
 	return is_written;
 }
 

@@ -54,7 +54,7 @@ def records(text: str) -> dict:
     error: it is to be put into a zone file as it stands."""
     found = {}
     for line in text.splitlines():
-        match = re.fullmatch(r'(\S+)\. IN TXT (\( )?("[^"]*" ?)+(\))?', line)
+        match = re.fullmatch(r'(\S+)\. 3600 IN TXT (\( )?("[^"]*" ?)+\)?', line)
         if match is None:
             raise AssertionError(f"not a line of a zone file: {line!r}")
         found[match[1]] = "".join(re.findall(r'"([^"]*)"', line))
@@ -168,6 +168,31 @@ class ByHand(Rotate):
         every = self.json("--status", status=75)
         self.assertIn(self.domain, [one["domain"] for one in every["domains"]])
         self.ctl("--cancel", self.domain)
+
+    def test_one_server_never_shows_it(self):
+        """One that nobody can mend is left out; records are told again."""
+        BENCH.keys.add(self.domain, "old", "ed25519")
+        found = records(self.ctl(*self.servers(), self.domain, status=75).out)
+        again = records(BENCH.postern.ctl("rotate", "--all").out)
+        self.want(found, {name: again.get(name) for name in found}, "records")
+        ONE.load(zone(found))
+        self.ctl("--continue", self.domain, status=75)
+        ran = self.ctl("--server", ONE.server, self.domain)
+        self.assertIn("old signs no more", ran.err)
+
+    def test_damaged_state(self):
+        BENCH.keys.add(self.domain, "old", "ed25519")
+        self.ctl(*self.servers(), self.domain, status=75)
+        new = self.made()
+        path = os.path.join(BENCH.postern.keys_path, ".rotate", self.domain)
+        os.truncate(path, 40)
+        ran = self.ctl("--status", self.domain, status=1)
+        self.assertIn(f"{path} is damaged", ran.out)
+        self.assertIn(f"{new}.pending (new, perhaps published)", ran.out)
+        self.want_files("old.private", f"{new}.pending")
+        ran = self.ctl("--cancel", self.domain)
+        self.assertIn(f"remove      the record of {new}._domainkey", ran.out)
+        self.want_files("old.private")
 
     def test_large_records(self):
         """An answer that only fits into TCP is an answer."""
@@ -344,7 +369,8 @@ class ByHook(Rotate):
             "hook/hook", HOOK.format(path=self.place), 0o755)
         self.end_with(0)
         self.calls()
-        self.configure(hook=program, retire_after="1s")
+        # Times are whole seconds: 1s may be over at once.
+        self.configure(hook=program, retire_after="2s")
         BENCH.keys.add(self.domain, "old", "ed25519")
 
     def end_with(self, status: int) -> None:
@@ -395,6 +421,22 @@ class ByHook(Rotate):
         self.want("waiting",
                   self.json("--continue", self.domain, status=75)["state"],
                   "state")
+
+        # Cancelling works though the hook doesn't.
+        self.end_with(1)
+        shown = self.json("--cancel", self.domain)
+        self.want(("cancelled", 1), (shown["state"], len(shown["remove"])), "")
+        self.assertIn("words of the hook", shown["words"])
+        self.want_files("old.private")
+
+    def test_status_tells_the_record(self):
+        self.ctl(*self.servers(), self.domain, status=75)
+        one, = self.json("--status", self.domain, status=75)["new"]
+        out = self.ctl("--status", self.domain, status=75).out
+        self.assertIn(f"{TWO.server}: it doesn't show the record", out)
+        out += self.ctl("--status", status=75).out
+        line = f'\n{one["name"]}. {one["ttl"]} IN TXT "{one["text"]}"\n'
+        self.want(2, out.count(line), "records in the two of them")
 
     def test_cancel(self):
         self.ctl(*self.servers(), self.domain, status=75)
@@ -643,7 +685,9 @@ class All(Rotate):
         self.want((0, 0, 1), tuple(shown["summary"][one] for one in
                                    ("started", "waiting", "failed")),
                   "the second time")
-        self.assertIn("under way", shown["domains"][0]["words"])
+        told = {one["domain"]: one["words"] for one in shown["domains"]}
+        self.assertIn("under way", told["d0.example"])
+        self.assertNotIn("d7.example", told)
         ONE.load(zone(found))
         TWO.load(zone(found))
         shown = self.json("--continue")

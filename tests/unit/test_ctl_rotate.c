@@ -214,12 +214,14 @@ test_cancel(void **state)
 	bed->log[0] = '\0';
 	rotate_bed_key(bed, ROTATE_DOMAIN, "old", KEY_ED25519_SHA256, 9);
 	want_row("begun", ROTATE_WAITS, start(bed));
-	bed->publishing = FAULT_PERMANENT;
-	want_words("can't be withdrawn", ROTATE_FAILED, "closed",
+	bed->publishing = FAULT_TEMPORARY;
+	want_words("can't be withdrawn now", ROTATE_LATER, "closed",
 	    rotate_domain_cancel(&bed->tools, ROTATE_DOMAIN));
-	want_files(bed, "can't be withdrawn", "20261123.pending old.private ");
+	want_files(
+	    bed, "can't be withdrawn now", "20261123.pending old.private ");
 	/* What is being cancelled never switches. */
 	bed->is_shown = true;
+	want_row("nor a while after", ROTATE_LATER, go_on(bed));
 	bed->publishing = FAULT_NONE;
 	want_words(
 	    "carried on", ROTATE_CANCELLED, "old keys sign on", go_on(bed));
@@ -237,6 +239,151 @@ test_cancel(void **state)
 	bed->now_s += ROTATE_WEEK_S;
 	want_row("the first one's end", ROTATE_IS_DONE, go_on(bed));
 	want_files(bed, "the end", "20261123.private ");
+}
+
+/* Nothing that is broken keeps a rotation from being cancelled: what it leaves
+ * in the DNS is told. */
+static void
+test_cancel_by_force(void **state)
+{
+	static const enum fault_kind kinds[] = { FAULT_PERMANENT,
+		FAULT_TEMPORARY };
+	struct rotate_bed *bed = *state;
+	struct rotate_row *row;
+
+	bed->order.way = ROTATE_HOOK;
+	rotate_bed_key(bed, ROTATE_DOMAIN, "old", KEY_ED25519_SHA256, 9);
+	for (size_t i = 0; i < 2; i++) {
+		bed->publishing = FAULT_NONE;
+		want_row("begun", ROTATE_WAITS, start(bed));
+		bed->publishing = kinds[i];
+		/* What may be possible later is given up when asked again. */
+		if (kinds[i] == FAULT_TEMPORARY)
+			want_row("the first time", ROTATE_LATER,
+			    rotate_domain_cancel(&bed->tools, ROTATE_DOMAIN));
+		row = rotate_domain_cancel(&bed->tools, ROTATE_DOMAIN);
+		assert_non_null(row);
+		assert_int_equal(1, row->removable_count);
+		rotate_want("by hand", "20261123._domainkey.a.example",
+		    row->removable[0]);
+		want_words("the key", ROTATE_CANCELLED,
+		    "20261123.pending is wiped; the old keys sign on; the "
+		    "record could not be removed: the zone is closed",
+		    row);
+		want_files(bed, "cancelled", "old.private ");
+		rotate_want("states", "", rotate_bed_files(bed, ".rotate"));
+	}
+}
+
+/* A state that can't be read tells what there is, and can be left behind. */
+static void
+test_damaged(void **state)
+{
+	struct rotate_bed *bed = *state;
+	struct rotate_row *row;
+
+	bed->is_shown = true;
+	bed->tools.retire_after_s = ROTATE_WEEK_S;
+	rotate_bed_key(bed, ROTATE_DOMAIN, "old", KEY_ED25519_SHA256, 9);
+	want_row("a first one", ROTATE_HAS_SWITCHED, start(bed));
+	bed->is_shown = false;
+	want_row("a second one", ROTATE_WAITS, start(bed));
+	rotate_bed_put(bed, ".rotate/" ROTATE_DOMAIN, "postern-rot");
+	bed->is_shown = true;
+	want_words("a look", ROTATE_FAILED,
+	    "/.rotate/a.example is damaged: line 1: it ends too early; keys "
+	    "there: 20261123.private (signs), 20261123a.pending (new, perhaps "
+	    "published), old.retiring (signs no more); posternctl rotate "
+	    "--cancel a.example wipes",
+	    rotate_domain_look(&bed->tools, ROTATE_DOMAIN));
+	want_words("carried on", ROTATE_FAILED, "--cancel", go_on(bed));
+	want_words("started", ROTATE_FAILED, "--cancel", start(bed));
+	want_files(bed, "all is there",
+	    "20261123.private 20261123a.pending old.retiring ");
+	row = rotate_domain_cancel(&bed->tools, ROTATE_DOMAIN);
+	assert_non_null(row);
+	assert_int_equal(1, row->removable_count);
+	rotate_want(
+	    "by hand", "20261123a._domainkey.a.example", row->removable[0]);
+	want_words("cancelled", ROTATE_CANCELLED,
+	    "20261123a.pending is wiped; the old keys sign on", row);
+	want_files(bed, "cancelled", "20261123.private old.retiring ");
+	/* The old key retires all the same, late rather than early. */
+	bed->now_s += ROTATE_WEEK_S - 1;
+	want_row("not yet", ROTATE_HAS_SWITCHED, go_on(bed));
+	bed->now_s++;
+	row = go_on(bed);
+	assert_non_null(row);
+	assert_int_equal(1, row->removable_count);
+	rotate_want(
+	    "its record", "old._domainkey.a.example", row->removable[0]);
+	want_row("the end", ROTATE_IS_DONE, row);
+	want_files(bed, "the end", "20261123.private ");
+}
+
+/* Somebody has removed the state, and left the key. */
+static void
+test_left_behind(void **state)
+{
+	struct rotate_bed *bed = *state;
+
+	bed->order.wants_ed25519 = true;
+	want_row("begun", ROTATE_WAITS, start(bed));
+	assert_true(rotate_state_remove(
+	    bed->keys, ROTATE_DOMAIN, &(struct fault){ 0 }));
+	want_words("a look", ROTATE_NOTHING, "a new key was left: 20261123.p",
+	    rotate_domain_look(&bed->tools, ROTATE_DOMAIN));
+	want_words("carried on", ROTATE_NOTHING, "--cancel a.ex", go_on(bed));
+	bed->is_shown = true;
+	want_row("a new one", ROTATE_IS_DONE, start(bed));
+	want_files(bed, "a new one", "20261123.pending 20261123a.private ");
+	want_words("cancelled", ROTATE_CANCELLED, "20261123.pending is wiped",
+	    rotate_domain_cancel(&bed->tools, ROTATE_DOMAIN));
+	want_files(bed, "cancelled", "20261123a.private ");
+	want_row("the new one", ROTATE_IS_DONE, go_on(bed));
+	want_words("nothing more", ROTATE_FAILED, "nothing to cancel",
+	    rotate_domain_cancel(&bed->tools, ROTATE_DOMAIN));
+}
+
+/* One server of several never shows it: somebody says so while it waits. */
+static void
+test_said_anew(void **state)
+{
+	static const char *const servers[] = { "192.0.2.1", "192.0.2.2@5353" };
+	struct rotate_bed *bed = *state;
+	struct rotate_row *row;
+
+	bed->order.way = ROTATE_HOOK;
+	want_row("begun", ROTATE_WAITS, start(bed));
+	bed->order.servers = servers;
+	bed->order.server_count = 2;
+	row = start(bed);
+	assert_non_null(row);
+	assert_int_equal(2, row->rotation->server_count);
+	rotate_want("the second", "192.0.2.2@5353", row->rotation->servers[1]);
+	want_row("other servers", ROTATE_WAITS, row);
+	bed->order.server_count = 0;
+	bed->order.way = ROTATE_PRINT;
+	want_row("as configured", ROTATE_WAITS, start(bed));
+	rotate_want("once", "add 20261123;", bed->log);
+	bed->order.is_way_said = bed->order.is_retiring_said = true;
+	bed->order.retire_after_s = 7;
+	row = start(bed);
+	assert_non_null(row);
+	assert_int_equal(ROTATE_PRINT, row->rotation->way);
+	assert_int_equal(2, row->rotation->server_count);
+	assert_int_equal(7, row->rotation->retire_after_s);
+	want_row("by hand", ROTATE_WAITS, row);
+	bed->order.way = ROTATE_HOOK;
+	want_row("by the hook again", ROTATE_WAITS, start(bed));
+	rotate_want("twice", "add 20261123;add 20261123;", bed->log);
+	bed->order.wants_ed25519 = true;
+	want_words(
+	    "another kind", ROTATE_FAILED, "cancel it first", start(bed));
+	bed->order.wants_ed25519 = false;
+	bed->order.bits = 4096;
+	want_words(
+	    "another size", ROTATE_FAILED, "cancel it first", start(bed));
 }
 
 /* What can't be done is said, and done later. */
@@ -349,6 +496,9 @@ test_under_way(void **state)
 	want_words("a look needs no lock", ROTATE_WAITS, "1 of 2",
 	    rotate_domain_look(&bed->tools, ROTATE_DOMAIN));
 	close(fd);
+	bed->now_s += 2 * 86400;
+	want_words(
+	    "for days", ROTATE_WAITS, "new record, since 20", go_on(bed));
 	bed->is_shown = true;
 	want_row("free again", ROTATE_IS_DONE, go_on(bed));
 }
@@ -373,6 +523,44 @@ test_taken_back(void **state)
 	want_row("its time is over", ROTATE_IS_DONE, go_on(bed));
 	want_files(bed, "it signs", "20261123.private old.private ");
 	rotate_want("its record", "add 20261123;", bed->log);
+}
+
+/* It switched while the clock was years ahead. */
+static void
+test_clock(void **state)
+{
+	struct rotate_bed *bed = *state;
+
+	bed->is_shown = true;
+	bed->now_s += 10 * 365 * 86400;
+	rotate_bed_key(bed, ROTATE_DOMAIN, "old", KEY_ED25519_SHA256, 9);
+	want_row("in years to come", ROTATE_HAS_SWITCHED, start(bed));
+	bed->now_s = ROTATE_NOW_S;
+	bed->order.older_than_s = 86400;
+	want_words("a key of the future", ROTATE_LEFT, "clock", start(bed));
+	bed->order.older_than_s = 0;
+	want_row("set back", ROTATE_HAS_SWITCHED, go_on(bed));
+	bed->now_s += ROTATE_WEEK_S - 1;
+	want_row("too early", ROTATE_HAS_SWITCHED, go_on(bed));
+	bed->now_s++;
+	want_row("the end", ROTATE_IS_DONE, go_on(bed));
+}
+
+/* A customer who leaves right after the start isn't given a directory again. */
+static void
+test_gone_at_once(void **state)
+{
+	static struct rotation begun = { .domain = ROTATE_DOMAIN,
+		.step = ROTATE_BEGUN,
+		.made = { { .selector = "s",
+		    .algorithm = KEY_ED25519_SHA256 } },
+		.made_count = 1 };
+	struct rotate_bed *bed = *state;
+
+	assert_true(
+	    rotate_state_write(bed->keys, &begun, &(struct fault){ 0 }));
+	want_words("gone", ROTATE_LEFT, "has gone", go_on(bed));
+	want_files(bed, "not made", "-");
 }
 
 /* The customer has left while it was under way. */
@@ -433,6 +621,14 @@ main(void)
 		cmocka_unit_test_setup_teardown(
 		    test_cancel, open_bed, close_bed),
 		cmocka_unit_test_setup_teardown(
+		    test_cancel_by_force, open_bed, close_bed),
+		cmocka_unit_test_setup_teardown(
+		    test_damaged, open_bed, close_bed),
+		cmocka_unit_test_setup_teardown(
+		    test_left_behind, open_bed, close_bed),
+		cmocka_unit_test_setup_teardown(
+		    test_said_anew, open_bed, close_bed),
+		cmocka_unit_test_setup_teardown(
 		    test_faults, open_bed, close_bed),
 		cmocka_unit_test_setup_teardown(
 		    test_exchanged, open_bed, close_bed),
@@ -442,6 +638,10 @@ main(void)
 		    test_under_way, open_bed, close_bed),
 		cmocka_unit_test_setup_teardown(
 		    test_taken_back, open_bed, close_bed),
+		cmocka_unit_test_setup_teardown(
+		    test_clock, open_bed, close_bed),
+		cmocka_unit_test_setup_teardown(
+		    test_gone_at_once, open_bed, close_bed),
 		cmocka_unit_test_setup_teardown(test_gone, open_bed, close_bed),
 		cmocka_unit_test_setup_teardown(
 		    test_links, open_bed, close_bed),
