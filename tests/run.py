@@ -2,7 +2,7 @@
 """Run all tests, or those named, and count them.
 
     tests/run.py [--builddir DIR] [--program PATH]... [--without TEST]...
-                 [NAME...]
+                 [--jobs N] [NAME...]
 
 NAME is a suite (unit, contract, protocol, e2e, house), or a part of one:
 e2e/test_signing, e2e/test_signing.Signing.test_empty_body, unit/test_text.
@@ -11,33 +11,68 @@ environment variable POSTERN_TEST_PROGRAMS, or else all executables test_* in
 DIR/tests/unit and DIR/tests/contract. One line per test on standard output,
 what failed with it, and at the end "N passed, N failed, N skipped". The exit
 status is 1 if anything failed, or nothing ran.
+
+With --jobs N compiled programs and Python modules run beside each other: N of
+those that work, and N + 1 of those that mostly wait. What each says is kept
+together and comes at its end.
 """
 
 import argparse
+import collections
 import glob
 import importlib
+import io
 import os
 import re
 import subprocess
 import sys
+import tempfile
+import threading
 import time
 import unittest
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 SUITES = ("house", "protocol", "e2e")
 PROGRAM_SECONDS = 900
+MODULE_SECONDS = 1800
+
+# What needs the processor for less than half of its time: it waits for servers
+# to start, fail over and give up. Of these and of the others those that take
+# longest begin first, so that none is left alone at the end.
+WAITING = (
+    "e2e/test_redis_faults", "e2e/test_redis_nodes", "e2e/test_import",
+    "e2e/test_preflight_dns", "e2e/test_redis_limits",
+    "contract/test_redis_nodes", "e2e/test_stop", "e2e/test_preflight_life",
+    "e2e/test_redis_harness", "unit/test_resolver_dead", "e2e/test_local",
+    "e2e/test_preflight_maps", "e2e/test_blocks", "e2e/test_redis_identity",
+    "contract/test_store_locked", "unit/test_tables_lmdb", "e2e/test_limits",
+    "contract/test_resolver", "e2e/test_redis_maps", "e2e/test_dns_harness",
+    "contract/test_redis_fake", "contract/test_rotate_ask",
+    "contract/test_redis_pool",
+)
+WORKING = (
+    "e2e/test_corpus", "protocol/test_signatures", "e2e/test_preflight_ctl",
+    "e2e/test_preflight", "e2e/test_redis_postfix", "e2e/test_rotate",
+    "e2e/test_signing", "e2e/test_preflight_signed", "e2e/test_explain",
+    "protocol/test_key_places", "contract/test_store_overrides",
+    "unit/test_signer_engines", "e2e/test_cases_dns", "e2e/test_posternctl",
+)
 
 
 class Count:
     """Results as they come: printed and counted."""
 
-    def __init__(self):
+    def __init__(self, out=None):
         self.passed = self.failed = self.skipped = 0
         self.failures = []
+        self.out = out or sys.stdout
+
+    def _say(self, text: str) -> None:
+        print(text, file=self.out, flush=True)
 
     def _line(self, word: str, name: str, seconds, note: str = "") -> None:
         took = f" ({seconds:.2f} s)" if seconds is not None else ""
-        print(f"{word:7} {name}{took}{note}", flush=True)
+        self._say(f"{word:7} {name}{took}{note}")
 
     def ok(self, name: str, seconds=None) -> None:
         self.passed += 1
@@ -47,7 +82,7 @@ class Count:
         self.failed += 1
         self.failures.append(name)
         self._line("FAILED", name, seconds)
-        print("    " + why.rstrip().replace("\n", "\n    "), flush=True)
+        self._say("    " + why.rstrip().replace("\n", "\n    "))
 
     def not_run(self, name: str) -> None:
         """A test that something else's failure kept from running."""
@@ -57,6 +92,25 @@ class Count:
     def skip(self, name: str, why: str) -> None:
         self.skipped += 1
         self._line("skipped", name, None, f": {why}")
+
+    def add(self, other: "Count") -> None:
+        """What somebody else has counted, and said to a text of its own."""
+        self.passed += other.passed
+        self.failed += other.failed
+        self.skipped += other.skipped
+        self.failures += other.failures
+        print(other.out.getvalue(), end="", file=self.out, flush=True)
+
+    def end(self) -> bool:
+        """Say what it came to. True: all is well."""
+        if self.failures:
+            self._say("\nfailed:\n  " + "\n  ".join(self.failures))
+        total = self.passed + self.failed + self.skipped
+        if total == 0:
+            print("nothing to run", file=sys.stderr)
+        self._say(f"{self.passed} passed, {self.failed} failed, "
+                  f"{self.skipped} skipped")
+        return total > 0 and self.failed == 0
 
 
 # -- compiled tests
@@ -282,6 +336,134 @@ def chosen(names: list, suite: str, module: str):
     return None
 
 
+class Program:
+    """A compiled program, to be run."""
+
+    def __init__(self, path: str):
+        self._path = path
+        self.name = (f"{os.path.basename(os.path.dirname(path))}/"
+                     f"{os.path.basename(path)}")
+
+    def run(self, count: Count) -> None:
+        run_program(self._path, count)
+
+    run_apart = run
+
+
+class Module:
+    """A Python module of tests, or a part of one, to be run."""
+
+    def __init__(self, suite: str, module: str, part: str, arguments):
+        self._what = suite, module, part
+        self._arguments = arguments
+        self.name = f"{suite}/{module}"
+
+    def run(self, count: Count) -> None:
+        run_module(*self._what, self._arguments.without, count)
+
+    def run_apart(self, count: Count) -> None:
+        """In a process of its own: modules have one world each, and the
+        names of these are the process's."""
+        suite, module, part = self._what
+        words = [sys.executable, os.path.abspath(__file__), "--builddir",
+                 self._arguments.builddir,
+                 f"{suite}/{module}" + (f".{part}" if part else "")]
+        for one in self._arguments.without:
+            words += ["--without", one]
+        # No pipe: what a failed test leaves behind would keep it open.
+        with tempfile.TemporaryFile("w+", errors="backslashreplace") as out:
+            try:
+                status = subprocess.run(
+                    words, stdout=out, stderr=subprocess.STDOUT,
+                    stdin=subprocess.DEVNULL,
+                    timeout=MODULE_SECONDS).returncode
+            except subprocess.TimeoutExpired:
+                status = f"none after {MODULE_SECONDS} s"
+            out.seek(0)
+            count_run(self.name, out.read(), status, count)
+
+
+_TOTAL = re.compile(r"(\d+) passed, (\d+) failed, (\d+) skipped$")
+
+
+def count_run(name: str, text: str, status, count: Count) -> None:
+    """Count what another run of this program has said."""
+    body, _, last = text.rstrip("\n").rpartition("\n")
+    total = _TOTAL.match(last)
+    if not total or not isinstance(status, int):
+        count.bad(name, f"it came to no end: exit status {status}\n"
+                  + text[-6000:])
+        return
+    passed, failed, skipped = map(int, total.groups())
+    body, _, names = body.partition("\nfailed:\n")
+    count.out.write(body.rstrip("\n") + "\n" if body else "")
+    count.passed += passed
+    count.failed += failed
+    count.skipped += skipped
+    count.failures += [one.strip() for one in names.splitlines()]
+    if (status != 0) != (failed > 0 or passed + skipped == 0):
+        count.bad(f"{name}: exit status", f"{status}, with {failed} failed")
+
+
+class Jobs:
+    """Runs units beside each other, so many of those that work."""
+
+    def __init__(self, most: int, units: list, count: Count):
+        self._count = count
+        self._lock = threading.Lock()
+        waiting = [one for one in units if one.name in WAITING]
+        working = [one for one in units if one.name not in WAITING]
+        self._queues = (self._longest_first(waiting, WAITING),
+                        self._longest_first(working, WORKING))
+        self._threads = [threading.Thread(target=self._work, args=(queue,))
+                         for queue, count in zip(self._queues,
+                                                 (most + 1, most))
+                         for _ in range(count)]
+
+    @staticmethod
+    def _longest_first(units: list, known: tuple):
+        def rank(one) -> int:
+            return (known.index(one.name) if one.name in known
+                    else len(known))
+        return collections.deque(sorted(units, key=rank))
+
+    def _work(self, queue) -> None:
+        while True:
+            try:
+                unit = queue.popleft()
+            except IndexError:
+                return
+            count = Count(io.StringIO())
+            try:
+                unit.run_apart(count)
+            except Exception as error:  # none may be lost
+                count.bad(unit.name, f"{type(error).__name__}: {error}")
+            with self._lock:
+                self._count.add(count)
+
+    def run(self) -> None:
+        for one in self._threads:
+            one.start()
+        try:
+            for one in self._threads:
+                one.join()
+        except BaseException:  # interrupted: nothing more is begun
+            for queue in self._queues:
+                queue.clear()
+            raise
+
+
+def find_units(arguments) -> list:
+    """All that is asked for, in its order."""
+    units = [one for one in map(Program, find_programs(arguments))
+             if chosen(arguments.names, *one.name.split("/")) is not None]
+    for suite, module in find_modules():
+        part = chosen(arguments.names, suite, module)
+        if part is not None and f"{suite}/{module}" not in arguments.without:
+            units.append(Module(suite, module, part, arguments))
+    return units
+
+
 def main() -> int:
     parser = argparse.ArgumentParser(
         description=__doc__,
@@ -290,8 +472,10 @@ def main() -> int:
         "POSTERN_BUILDDIR") or os.path.dirname(HERE))
     parser.add_argument("--program", action="append")
     parser.add_argument("--without", action="append", default=[],
-                        help="a test, or class of them, that isn't run, by "
-                        "its full name")
+                        help="a test, or class or module of them, that "
+                        "isn't run, by its full name")
+    parser.add_argument("--jobs", type=int, default=1, metavar="N",
+                        help="run them beside each other")
     parser.add_argument("names", nargs="*")
     arguments = parser.parse_args()
     arguments.builddir = os.path.abspath(arguments.builddir)
@@ -306,25 +490,14 @@ def main() -> int:
     sys.dont_write_bytecode = True  # the source tree may be read-only
     sys.stdout.reconfigure(errors="backslashreplace")
 
+    units = find_units(arguments)
     count = Count()
-    for path in find_programs(arguments):
-        suite = os.path.basename(os.path.dirname(path))
-        if chosen(arguments.names, suite,
-                  os.path.basename(path)) is not None:
-            run_program(path, count)
-    for suite, module in find_modules():
-        part = chosen(arguments.names, suite, module)
-        if part is not None:
-            run_module(suite, module, part, arguments.without, count)
-
-    if count.failures:
-        print("\nfailed:\n  " + "\n  ".join(count.failures))
-    total = count.passed + count.failed + count.skipped
-    if total == 0:
-        print("nothing to run", file=sys.stderr)
-    print(f"{count.passed} passed, {count.failed} failed, "
-          f"{count.skipped} skipped", flush=True)
-    return 1 if count.failed or total == 0 else 0
+    if arguments.jobs > 1:
+        Jobs(arguments.jobs, units, count).run()
+    else:
+        for unit in units:
+            unit.run(count)
+    return 0 if count.end() else 1
 
 
 if __name__ == "__main__":

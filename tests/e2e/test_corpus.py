@@ -8,6 +8,7 @@ from harness.case import Case
 from harness.corpus_mail import PERL, PYTHON
 from harness.passage import Passage
 from harness.place import Place
+from harness.postern import HASTY_SANITIZERS
 from harness.postfix import DOMAIN_7BIT, DOMAIN_KEPT, Postfix
 from harness.sink import Sink
 from harness.world import World
@@ -28,6 +29,7 @@ def setUpModule():
         WORLD = World("corpus", settings(), keys=corpus.DOMAINS,
                       smtp_line_length_limit="0",
                       transport_maps=NEXT.transport())
+        WORLD.postern.sanitizers = HASTY_SANITIZERS
         NEXT.start()
     except BaseException:
         tearDownModule()

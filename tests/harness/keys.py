@@ -1,12 +1,20 @@
-"""keys: private keys as the daemon wants them, and their DNS records."""
+"""keys: private keys as the daemon wants them, and their DNS records.
+
+Making an RSA key takes longer than most tests. So what one process of tests
+has made others take too, from the directory that POSTERN_TEST_KEYS names; none
+gets the same key twice."""
 
 import base64
+import itertools
 import os
 import subprocess
+import tempfile
 
 # The 12 octets before an Ed25519 key in its SubjectPublicKeyInfo
 # (RFC 8410); DKIM wants the key alone (RFC 8463).
 _ED25519_PREFIX = 12
+
+_NUMBERS = itertools.count(1)
 
 
 class Keys:
@@ -31,9 +39,10 @@ class Keys:
         """Make a key; the path of its file."""
         self._make(os.path.join(self.path, domain))
         path = self.file(domain, selector)
-        how = (["-algorithm", "RSA", "-pkeyopt", f"rsa_keygen_bits:{bits}"]
-               if algorithm == "rsa" else ["-algorithm", "ED25519"])
-        openssl("genpkey", *how, "-out", path)
+        if algorithm == "rsa":
+            _copy_rsa(path, bits, next(_NUMBERS))
+        else:
+            openssl("genpkey", "-algorithm", "ED25519", "-out", path)
         public = openssl("pkey", "-in", path, "-pubout", "-outform", "DER")
         if algorithm != "rsa":
             public = public[_ED25519_PREFIX:]
@@ -57,6 +66,29 @@ class Keys:
         """RSA as selector "rsa" and Ed25519 as selector "ed"."""
         self.add(domain, "rsa", "rsa")
         self.add(domain, "ed", "ed25519")
+
+
+def _copy_rsa(path: str, bits: int, number: int) -> None:
+    """To path the key of this number, made now if nobody has."""
+    pool = os.environ.get("POSTERN_TEST_KEYS")
+    how = ["-algorithm", "RSA", "-pkeyopt", f"rsa_keygen_bits:{bits}"]
+    if not pool:
+        openssl("genpkey", *how, "-out", path)
+        return
+    kept = os.path.join(pool, f"rsa-{bits}-{number}")
+    if not os.path.exists(kept):
+        with tempfile.NamedTemporaryFile(dir=pool) as made:
+            openssl("genpkey", *how, "-out", made.name)
+            try:
+                os.link(made.name, kept)
+            except FileExistsError:  # somebody beside was faster
+                pass
+    with open(kept, "rb") as source, open(path, "wb", opener=_private) as out:
+        out.write(source.read())
+
+
+def _private(path: str, flags: int) -> int:
+    return os.open(path, flags, 0o600)
 
 
 def openssl(*arguments: str) -> bytes:

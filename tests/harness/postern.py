@@ -63,18 +63,26 @@ def _reachable(path: str) -> str:
     return copy
 
 
+def _sanitizers(unwinder: str, leaks: str) -> dict:
+    asan = ("abort_on_error=0:exitcode=99:detect_leaks=1:"
+            "detect_stack_use_after_return=1")
+    return {
+        "ASAN_OPTIONS": f"{asan}:{unwinder}",
+        "UBSAN_OPTIONS": "print_stacktrace=1:halt_on_error=1:exitcode=99",
+        "TSAN_OPTIONS": "exitcode=99:halt_on_error=0:second_deadlock_stack=1:"
+                        "suppressions="
+                        + _reachable(os.path.join(_HERE, "tsan.supp")),
+        "LSAN_OPTIONS": "exitcode=99:print_suppressions=0:suppressions="
+                        + _reachable(os.path.join(_HERE, leaks)),
+    }
+
+
 # libcrypto has no frame pointers: only the slow unwinder sees who called it.
-SANITIZERS = {
-    "ASAN_OPTIONS": "abort_on_error=0:exitcode=99:detect_leaks=1:"
-                    "detect_stack_use_after_return=1:"
-                    "fast_unwind_on_malloc=0",
-    "UBSAN_OPTIONS": "print_stacktrace=1:halt_on_error=1:exitcode=99",
-    "TSAN_OPTIONS": "exitcode=99:halt_on_error=0:second_deadlock_stack=1:"
-                    "suppressions="
-                    + _reachable(os.path.join(_HERE, "tsan.supp")),
-    "LSAN_OPTIONS": "exitcode=99:print_suppressions=0:suppressions="
-                    + _reachable(os.path.join(_HERE, "lsan.supp")),
-}
+SANITIZERS = _sanitizers("fast_unwind_on_malloc=0", "lsan.supp")
+# But for a daemon that signs much with libopendkim too it would take longer to
+# note where each piece of memory came from than all else. What libcrypto loses
+# is then left to other tests to see.
+HASTY_SANITIZERS = _sanitizers("fast_unwind_on_malloc=1", "lsan-hasty.supp")
 
 
 def is_sanitized() -> bool:
@@ -166,6 +174,7 @@ class Postern:
         self.file = place.at("postern.conf")
         self.log = place.at("postern.log")
         self.process = None
+        self.sanitizers = SANITIZERS
         self._log_begin = 0  # where the present daemon's log begins
         self.configure(settings or {}, extra)
 
@@ -208,8 +217,8 @@ class Postern:
         with open(self.log, "ab") as log:
             return subprocess.Popen(
                 [program("postern"), *arguments], stdin=subprocess.DEVNULL,
-                stdout=log, stderr=log, env={**os.environ, **SANITIZERS},
-                cwd="/", **self._identity())
+                stdout=log, stderr=log, cwd="/",
+                env={**os.environ, **self.sanitizers}, **self._identity())
 
     def start(self) -> "Postern":
         if os.path.exists(self.log):
