@@ -142,8 +142,8 @@ def run_program(path: str, count: Count) -> None:
     seen, failed = count_tap(name, text, count)
     planned = _planned(text)
     for number in range(seen, planned):
-        count.bad(f"{name}: test {number + 1}", "announced, but not run\n"
-                  + text[-3000:])
+        count.bad(f"{name}: test {number + 1}", "announced, but not run; exit "
+                  f"status {ran.returncode}\n" + text[-3000:])
     if ran.returncode != 0 and failed == 0 and seen >= planned:
         count.bad(f"{name}: exit status", f"wanted 0, got {ran.returncode}\n"
                   + text[-6000:], time.monotonic() - begun)

@@ -549,6 +549,7 @@ test_resolver_hangs(void **state)
 int
 main(void)
 {
+	const struct sigaction ignore = { .sa_handler = SIG_IGN };
 	const struct CMUnitTest tests[] = {
 		POOL_TEST(test_faults),
 		POOL_TEST(test_recovers),
@@ -559,5 +560,7 @@ main(void)
 		POOL_TEST(test_resolver_hangs),
 	};
 
+	/* As the daemon does. */
+	(void)sigaction(SIGPIPE, &ignore, NULL);
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
