@@ -22,7 +22,7 @@
 #include <cmocka.h>
 
 enum {
-	WAIT_MS = 20000,
+	WAIT_MS = 60000,
 	PAUSE_MS = 10,
 	ROOM = NSD_PATH_BYTES * 2,
 	FILE_MOST = 1 << 20

@@ -24,7 +24,7 @@
 
 #include <cmocka.h>
 
-enum { WAIT_MS = 20000, PAUSE_MS = 5, WORDS = 64, ROOM = 256 };
+enum { WAIT_MS = 60000, PAUSE_MS = 5, WORDS = 64, ROOM = 256 };
 
 bool
 redis_servers_are_there(void)

@@ -17,7 +17,7 @@
 
 #include <cmocka.h>
 
-enum { LINKS = 4, THREADS = 4, WAIT_MS = 20000, ROOM = 512 };
+enum { LINKS = 4, THREADS = 4, WAIT_MS = 60000, ROOM = 512 };
 
 /* Load that goes on while things change: each thread adds to one key, and
  * knows how often that certainly was, or may have been, done. */
@@ -62,6 +62,22 @@ load_begin(struct load *load, struct redis_pool *pool, const char *command)
 		    pthread_create(&load->threads[i], NULL, add, load), 0);
 }
 
+static void
+load_join(struct load *load)
+{
+	load->is_over = true;
+	for (int i = 0; i < THREADS; i++)
+		assert_int_equal(pthread_join(load->threads[i], NULL), 0);
+}
+
+/* What the threads use is gone once the test has failed. */
+static void
+load_fail(struct load *load, const char *words)
+{
+	load_join(load);
+	fail_msg("%s", words);
+}
+
 /* Wait until more has been done. */
 static void
 load_await(struct load *load, unsigned more)
@@ -70,10 +86,8 @@ load_await(struct load *load, unsigned more)
 	unsigned before = load->done;
 
 	while (load->done < before + more) {
-		if (clock_monotonic_ms() > until_ms) {
-			load->is_over = true;
-			fail_msg("nothing is done any more");
-		}
+		if (clock_monotonic_ms() > until_ms)
+			load_fail(load, "nothing is done any more");
 		(void)poll(NULL, 0, 2);
 	}
 }
@@ -81,9 +95,7 @@ load_await(struct load *load, unsigned more)
 static void
 load_end(struct load *load)
 {
-	load->is_over = true;
-	for (int i = 0; i < THREADS; i++)
-		assert_int_equal(pthread_join(load->threads[i], NULL), 0);
+	load_join(load);
 	assert_int_equal(load->bad, 0);
 }
 
@@ -173,7 +185,7 @@ test_failover(void **state)
 		is_begun = answer->type == REDIS_REPLY_STATUS;
 		freeReplyObject(answer);
 		if (clock_monotonic_ms() > until_ms)
-			fail_msg("the sentinel finds no replica fit");
+			load_fail(&load, "the sentinel finds no replica fit");
 		(void)poll(NULL, 0, is_begun ? 0 : 20);
 	}
 	redis_server_await(&fixture->servers[1], "ROLE", "master");

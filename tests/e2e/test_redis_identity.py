@@ -36,7 +36,7 @@ def setUpModule():
     global RELAYS, RELAY, PANEL
     RELAYS = Relays("redis-identity")
     try:
-        RELAY = World("central", {**OF_RELAY, **RELAYS.store()},
+        RELAY = World("central", {**OF_RELAY, **RELAYS.store(timeout="10s")},
                       keys=(DOMAIN,))
         # The panel has a key for the same domain, and must not use it.
         PANEL = World("panel", OF_PANEL, keys=(DOMAIN,),
