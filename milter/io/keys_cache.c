@@ -1,6 +1,5 @@
 #include "milter/io/keys_cache.h"
 
-#include <search.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -12,13 +11,14 @@
  * fewer after a burst through all of them (LRU: 0.76). */
 enum { NEW_PARTS = 5 };
 
-void
+bool
 keys_cache_init(struct keys_cache *cache, size_t most)
 {
 	*cache = (struct keys_cache){ .most = most > 0 ? most : 1 };
 	for (size_t i = 0; i < SEGMENTS; i++)
 		TAILQ_INIT(&cache->lists[i]);
 	SLIST_INIT(&cache->places);
+	return keys_index_init(&cache->index);
 }
 
 static bool
@@ -59,50 +59,11 @@ keys_cache_place(struct keys_cache *cache, enum key_place_kind kind,
 	return place;
 }
 
-static int
-compare(const char *one_name, const struct key_place *one,
-    const char *other_name, const struct key_place *other)
-{
-	int order = strcmp(one_name, other_name);
-
-	if (order != 0)
-		return order;
-	return ((uintptr_t)one > (uintptr_t)other)
-	    - ((uintptr_t)one < (uintptr_t)other);
-}
-
-static int
-entry_compare(const void *one, const void *other)
-{
-	const struct known *a = one;
-	const struct known *b = other;
-
-	return compare(a->name, a->place, b->name, b->place);
-}
-
-/* What is looked for: an entry's own name can't be borrowed. */
-struct wanted {
-	const struct key_place *place;
-	const char *name;
-};
-
-static int
-wanted_compare(const void *wanted, const void *entry)
-{
-	const struct wanted *a = wanted;
-	const struct known *b = entry;
-
-	return compare(a->name, a->place, b->name, b->place);
-}
-
 struct known *
 keys_cache_find(
     struct keys_cache *cache, const struct key_place *place, const char *name)
 {
-	struct wanted wanted = { place, name };
-	struct known **found = tfind(&wanted, &cache->tree, wanted_compare);
-
-	return found != NULL ? *found : NULL;
+	return keys_index_find(&cache->index, place, name);
 }
 
 static void
@@ -124,7 +85,7 @@ list_insert(
 static void
 entry_remove(struct keys_cache *cache, struct known *entry)
 {
-	(void)tdelete(entry, &cache->tree, entry_compare);
+	keys_index_remove(&cache->index, entry);
 	list_remove(cache, entry);
 	keys_set_drop(entry->set, &cache->garbage);
 	free(entry->fault);
@@ -190,7 +151,7 @@ keys_cache_add(struct keys_cache *cache, const struct key_place *place,
 	memcpy(entry->name, name, name_size);
 	entry->place = place;
 	entry->entered_ms = now_ms;
-	if (tsearch(entry, &cache->tree, entry_compare) == NULL) {
+	if (!keys_index_add(&cache->index, entry)) {
 		free(entry);
 		return NULL;
 	}
@@ -273,6 +234,7 @@ keys_cache_clear(struct keys_cache *cache)
 	for (size_t i = 0; i < SEGMENTS; i++)
 		while (!TAILQ_EMPTY(&cache->lists[i]))
 			entry_remove(cache, TAILQ_FIRST(&cache->lists[i]));
+	keys_index_clear(&cache->index);
 	while (!SLIST_EMPTY(&cache->places)) {
 		struct key_place *place = SLIST_FIRST(&cache->places);
 

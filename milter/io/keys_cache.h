@@ -8,6 +8,7 @@
 #define MILTER_IO_KEYS_CACHE_H
 
 #include "conf/conf.h"
+#include "milter/io/keys_index.h"
 #include "milter/io/keys_look.h"
 
 #include <stdatomic.h>
@@ -58,12 +59,14 @@ struct known_fault {
 
 /* What is known of one domain, or file, of a place. */
 struct known {
-	TAILQ_ENTRY(known) used; /* in order of use */
+	TAILQ_ENTRY(known) used;  /* in order of use */
+	struct known *same_chain; /* of the index */
 	const struct key_place *place;
 	uint64_t checked_ms;
 	uint64_t entered_ms;
 	struct key_set *set; /* as in key_look; held */
 	struct known_fault *fault;
+	uint32_t hash;         /* of the name, for the index */
 	uint32_t round;        /* of the cache, when it was checked */
 	unsigned char finding; /* enum keys_finding */
 	unsigned char segment; /* enum keys_segment */
@@ -79,10 +82,8 @@ TAILQ_HEAD(known_list, known);
 /* In any order. */
 SLIST_HEAD(key_place_list, key_place);
 
-/* A tree, not a hash table: names come from outside, and no choice of names
- * makes a balanced tree slow. */
 struct keys_cache {
-	void *tree; /* tsearch(3) by name and place */
+	struct keys_index index;
 	struct known_list lists[SEGMENTS];
 	size_t counts[SEGMENTS];
 	size_t most;
@@ -91,8 +92,8 @@ struct keys_cache {
 	struct key_place_list places;
 };
 
-/* An empty cache for most entries with keys. */
-void keys_cache_init(struct keys_cache *cache, size_t most);
+/* An empty cache for most entries with keys. False: as keys_index_init(). */
+bool keys_cache_init(struct keys_cache *cache, size_t most);
 
 /* The place of that kind and name; map is that of PLACE_MAP, whose name isn't
  * looked at. NULL: no memory. */

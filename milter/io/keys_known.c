@@ -32,7 +32,8 @@ keys_known_open(size_t most, struct tables *tables)
 
 	if (known == NULL)
 		return NULL;
-	if (pthread_mutex_init(&known->lock, NULL) != 0) {
+	if (!keys_cache_init(&known->cache, most)
+	    || pthread_mutex_init(&known->lock, NULL) != 0) {
 		free(known);
 		return NULL;
 	}
@@ -41,7 +42,6 @@ keys_known_open(size_t most, struct tables *tables)
 		free(known);
 		return NULL;
 	}
-	keys_cache_init(&known->cache, most);
 	known->tables = tables;
 	known->clock_ms = system_clock_ms;
 	return known;

@@ -25,7 +25,7 @@ struct bed {
 static void
 bed_open(struct bed *bed, size_t most)
 {
-	keys_cache_init(&bed->cache, most);
+	assert_true(keys_cache_init(&bed->cache, most));
 	bed->place =
 	    keys_cache_place(&bed->cache, PLACE_DIRECTORY, "/keys", NULL);
 	assert_non_null(bed->place);
@@ -38,7 +38,7 @@ bed_close(struct bed *bed)
 	keys_cache_clear(&bed->cache);
 	for (size_t i = 0; i < SEGMENTS; i++)
 		assert_int_equal(0, bed->cache.counts[i]);
-	assert_null(bed->cache.tree);
+	assert_null(bed->cache.index.chains);
 }
 
 /* A look that found what finding says; keys without a key in them will do. */
