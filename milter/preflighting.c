@@ -3,6 +3,7 @@
 #include "milter/charging.h"
 #include "milter/io/clock.h"
 #include "milter/io/evidence.h"
+#include "milter/io/keys_public.h"
 #include "milter/leaving.h"
 #include "policy/text.h"
 
@@ -142,12 +143,13 @@ has_key(const struct preflighting *asked)
 }
 
 /* The keys that are going to sign. What is signed by one already isn't signed
- * by it again. */
-static void
+ * by it again. False: no memory. */
+static bool
 ask_keys(struct preflighting *asked)
 {
 	struct message *message = asked->message;
 	const struct chosen_keys *chosen = &message->chosen;
+	struct fault fault;
 	size_t count = 0;
 
 	for (size_t i = 0; message->signer != NULL && i < chosen->count; i++) {
@@ -158,20 +160,17 @@ ask_keys(struct preflighting *asked)
 			message->signing_note = "signed already";
 			continue;
 		}
-		asked->key_places[count] = i;
-		asked->keys[count++] =
-		    (struct dkim_key_wanted){ .domain = key->domain,
-			    .selector = key->selector,
-			    .type = key->algorithm == KEY_RSA_SHA256
-				? DKIM_KEY_RSA
-				: DKIM_KEY_ED25519,
-			    .public_b64 = key->public_b64 };
+		if (!keys_public_wanted(
+			key, &message->arena, &asked->keys[count], &fault))
+			return false;
+		asked->key_places[count++] = i;
 	}
 	asked->question.keys = asked->keys;
 	asked->question.key_count = count;
 	asked->question.has_idle_key = count == 0 && has_key(asked);
 	asked->question.checks_keys =
 	    message->class->preflight_conf.checks_keys;
+	return true;
 }
 
 static enum preflight_signature_state
@@ -391,11 +390,11 @@ judge_within(struct preflighting *asked, uint64_t timeout_ms, bool is_wanted)
 	    resolver_begin(asked->session->services->resolver, timeout_ms);
 	struct verdict verdict = verdict_accept();
 
-	if (asker == NULL || !check_signatures(asked, timeout_ms)) {
+	if (asker == NULL || !check_signatures(asked, timeout_ms)
+	    || !ask_keys(asked)) {
 		resolver_end(&asker);
 		return no_memory();
 	}
-	ask_keys(asked);
 	if (is_wanted)
 		verdict =
 		    gather(asked, asker) ? judge_evidence(asked) : no_memory();
@@ -472,7 +471,8 @@ preflighting_judge(struct session *session)
 	if (!ask_egress(&asked))
 		return no_memory();
 	if (message->verifier == NULL) {
-		ask_keys(&asked);
+		if (!ask_keys(&asked))
+			return no_memory();
 		if (judge_cached(&asked, &verdict))
 			return verdict;
 	}

@@ -4,6 +4,7 @@
 #include "milter/ctl/preflight.h"
 #include "milter/io/clock.h"
 #include "milter/io/evidence.h"
+#include "milter/io/keys_public.h"
 #include "milter/leaving.h"
 #include "policy/address.h"
 
@@ -140,6 +141,21 @@ find_ring(struct check *check, struct fault *fault)
 		sign->fallback_domain, &check->ring, fault);
 }
 
+static bool
+want_keys(struct check *check, struct fault *fault)
+{
+	struct evidence_question *question = &check->question;
+	struct arena *arena = &check->row->arena;
+
+	for (size_t i = 0; check->ring != NULL && i < check->ring->count; i++)
+		if (keys_public_wanted(&check->ring->keys[i], arena,
+			&check->wanted[question->key_count], fault))
+			question->key_count++;
+		else
+			return false;
+	return true;
+}
+
 static void
 ask_keys(struct check *check)
 {
@@ -148,24 +164,11 @@ ask_keys(struct check *check)
 
 	question->keys = check->wanted;
 	question->checks_keys = true;
-	if (!find_ring(check, &fault)) {
+	if (!find_ring(check, &fault) || !want_keys(check, &fault)) {
 		check->row->key_fault =
 		    arena_strdup(&check->row->arena, fault.words);
 		add_fault(check->row, &fault);
 		question->are_keys_unknown = true;
-		return;
-	}
-	for (size_t i = 0; check->ring != NULL && i < check->ring->count; i++) {
-		const struct key *key = &check->ring->keys[i];
-
-		check->wanted[question->key_count++] = (struct dkim_key_wanted){
-			.domain = key->domain,
-			.selector = key->selector,
-			.type = key->algorithm == KEY_RSA_SHA256
-			    ? DKIM_KEY_RSA
-			    : DKIM_KEY_ED25519,
-			.public_b64 = key->public_b64,
-		};
 	}
 }
 

@@ -28,7 +28,6 @@ struct key {
 	const char *selector; /* s= */
 	enum key_algorithm algorithm;
 	EVP_PKEY *pkey; /* parsed; any number of threads may sign with it */
-	const char *public_b64; /* p= of its DNS record */
 };
 
 /* The keys of one domain, in the order of their selectors. */

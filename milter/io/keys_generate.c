@@ -88,13 +88,6 @@ keys_may_make(const struct key_order *order, struct fault *fault)
 
 /* ---- the key ---- */
 
-void
-keys_public_clear(struct key_public *public)
-{
-	free(public->base64);
-	public->base64 = NULL;
-}
-
 static bool
 make_key(const struct key_order *order, struct key_material *material_out,
     struct fault *fault)
@@ -112,27 +105,6 @@ make_key(const struct key_order *order, struct key_material *material_out,
 	EVP_PKEY_free(pkey);
 	ERR_clear_error();
 	return is_made;
-}
-
-bool
-keys_public_read(int directory_fd, const char *name, const char *path,
-    struct key_public *public_out, struct fault *fault)
-{
-	struct key_stamp stamp;
-	struct parsed_key key;
-	bool is_read =
-	    keys_file_read(directory_fd, name, path, &key, &stamp, fault)
-	    == KEYS_FILE_GOOD;
-
-	*public_out = (struct key_public){ .base64 = NULL };
-	if (is_read) {
-		public_out->algorithm = key.algorithm;
-		public_out->bits = (unsigned)EVP_PKEY_get_bits(key.pkey);
-		public_out->base64 = key.public_b64;
-		key.public_b64 = NULL;
-	}
-	keys_parse_clear(&key);
-	return is_read;
 }
 
 char *

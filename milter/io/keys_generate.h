@@ -1,10 +1,10 @@
 /* keys_generate: new private keys, in files that sign (SELECTOR.private) or
- * not yet (SELECTOR.pending), and the public half of key files, whatever their
- * role. A key that signs no more is SELECTOR.retiring. Any thread. */
+ * not yet (SELECTOR.pending). A key that signs no more is SELECTOR.retiring.
+ * Any thread. */
 #ifndef MILTER_IO_KEYS_GENERATE_H
 #define MILTER_IO_KEYS_GENERATE_H
 
-#include "milter/io/keys.h"
+#include "milter/io/keys_public.h"
 #include "policy/fault.h"
 
 #include <stdbool.h>
@@ -24,13 +24,6 @@ struct key_order {
 	uint32_t owner_gid;
 };
 
-/* What anybody may know of a key. */
-struct key_public {
-	enum key_algorithm algorithm;
-	unsigned bits;
-	char *base64; /* p=; malloc'ed */
-};
-
 /* The ending of its file's name: ".pending", ".private", ".retiring". */
 const char *keys_role_ending(enum key_role role);
 
@@ -43,16 +36,8 @@ bool keys_may_make(const struct key_order *order, struct fault *fault);
 bool keys_make(const struct key_order *order, struct key_public *public_out,
     struct fault *fault);
 
-/* The public half of the key in the file name of directory_fd; path is its
- * name for words. public_out is then the caller's to clear. */
-bool keys_public_read(int directory_fd, const char *name, const char *path,
-    struct key_public *public_out, struct fault *fault);
-
 /* The text of the DNS record of a key: "v=DKIM1; k=rsa; p=..."; malloc'ed;
  * NULL: no memory. */
 char *keys_record_text(enum key_algorithm algorithm, const char *base64);
-
-/* Free what it holds. Takes an empty one. */
-void keys_public_clear(struct key_public *public);
 
 #endif

@@ -1,10 +1,11 @@
 #include "milter/io/keys_material.h"
 
+#include "milter/io/keys_public.h"
+
 #include <openssl/bio.h>
 #include <openssl/crypto.h>
 #include <openssl/evp.h>
 #include <openssl/pem.h>
-#include <openssl/x509.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -23,32 +24,6 @@ keys_material_clear(struct key_material *material)
 	keys_wipe(material->pem);
 	free(material->public_b64);
 	*material = (struct key_material){ 0 };
-}
-
-/* The public key as RFC 6376 §3.6.1 and RFC 8463 §3 put it into p=. */
-static char *
-public_base64(EVP_PKEY *pkey, bool is_rsa)
-{
-	unsigned char *der = NULL;
-	unsigned char raw[32];
-	size_t length = sizeof(raw);
-	char *text = NULL;
-
-	if (is_rsa) {
-		int der_length = i2d_PUBKEY(pkey, &der);
-
-		if (der_length <= 0)
-			return NULL;
-		length = (size_t)der_length;
-	} else if (EVP_PKEY_get_raw_public_key(pkey, raw, &length) != 1)
-		return NULL;
-
-	text = malloc(length / 3 * 4 + 5);
-	if (text != NULL)
-		EVP_EncodeBlock(
-		    (unsigned char *)text, is_rsa ? der : raw, (int)length);
-	OPENSSL_free(der);
-	return text;
 }
 
 static char *
@@ -77,7 +52,7 @@ keys_material_of(
 
 	material_out->algorithm = is_rsa ? KEY_RSA_SHA256 : KEY_ED25519_SHA256;
 	material_out->pem = private_pem(pkey);
-	material_out->public_b64 = public_base64(pkey, is_rsa);
+	material_out->public_b64 = keys_public_base64(pkey);
 	if (material_out->pem != NULL && material_out->public_b64 != NULL)
 		return true;
 	keys_material_clear(material_out);

@@ -12,15 +12,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Larger ones only cost time, and OpenSSL verifies with none that is larger
- * if the key has more than 3072 bits. */
-enum { EXPONENT_BITS_MOST = 64 };
-
 void
 keys_parse_clear(struct parsed_key *key)
 {
 	EVP_PKEY_free(key->pkey);
-	free(key->public_b64);
 	*key = (struct parsed_key){ 0 };
 }
 
@@ -133,7 +128,7 @@ is_usable(const struct key_der *der, struct fault *fault)
 	if (numbers[KEY_E].octets[numbers[KEY_E].length - 1] % 2 == 0
 	    || keys_der_bits(&numbers[KEY_E]) < 2)
 		return refuse_damaged(fault);
-	if (keys_der_bits(&numbers[KEY_E]) > EXPONENT_BITS_MOST)
+	if (keys_der_bits(&numbers[KEY_E]) > KEYS_EXPONENT_MOST_BITS)
 		return refuse(fault,
 		    "RSA with a public exponent of more than 64 bits, which "
 		    "receivers don't take: make a new key");
@@ -176,28 +171,6 @@ make_rsa(struct key_der *der, BIGNUM *const numbers[KEY_NUMBERS])
 	return pkey;
 }
 
-static char *
-encode(const unsigned char *data, size_t length)
-{
-	char *text = malloc((length + 2) / 3 * 4 + 1);
-
-	if (text != NULL)
-		EVP_EncodeBlock((unsigned char *)text, data, (int)length);
-	return text;
-}
-
-static char *
-encode_rsa(const struct key_der *der)
-{
-	size_t length;
-	unsigned char *public = keys_der_public(
-	    &der->numbers[KEY_N], &der->numbers[KEY_E], &length);
-	char *text = public != NULL ? encode(public, length) : NULL;
-
-	free(public);
-	return text;
-}
-
 static bool
 make_parsed_rsa(struct key_der *der, BN_CTX *context, struct parsed_key *key,
     struct fault *fault)
@@ -208,10 +181,8 @@ make_parsed_rsa(struct key_der *der, BN_CTX *context, struct parsed_key *key,
 		return refuse_memory(fault);
 	if (!is_consistent(numbers, context))
 		return refuse_damaged(fault);
-	key->public_b64 = encode_rsa(der);
 	key->pkey = make_rsa(der, numbers);
-	return (key->pkey != NULL && key->public_b64 != NULL)
-	    || refuse_memory(fault);
+	return key->pkey != NULL || refuse_memory(fault);
 }
 
 static bool
@@ -247,8 +218,7 @@ parse_ed25519(
 	if (der->seed_public != NULL
 	    && memcmp(der->seed_public, public, length) != 0)
 		return refuse_damaged(fault);
-	key->public_b64 = encode(public, length);
-	return key->public_b64 != NULL || refuse_memory(fault);
+	return true;
 }
 
 bool

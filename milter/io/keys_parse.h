@@ -9,13 +9,15 @@
 enum {
 	KEYS_RSA_LEAST_BITS = 1024, /* RFC 8301 §3.2 */
 	KEYS_RSA_MOST_BITS = 8192,
+	/* Larger ones only cost time, and OpenSSL verifies with none that is
+	 * larger if the key has more than 3072 bits. */
+	KEYS_EXPONENT_MOST_BITS = 64,
 };
 
-/* A key as it was parsed; both are the caller's. */
+/* A key as it was parsed; it is the caller's. */
 struct parsed_key {
 	enum key_algorithm algorithm;
 	EVP_PKEY *pkey;
-	char *public_b64; /* malloc'ed */
 };
 
 /* Parse text, PEM or base64 (see keys_pem). False with words that don't say

@@ -57,7 +57,6 @@ keys_set_take(struct key_set *set, const char *selector, struct parsed_key *key,
 		.selector = name,
 		.algorithm = key->algorithm,
 		.pkey = key->pkey,
-		.public_b64 = key->public_b64,
 	};
 	set->origins[place] = (struct key_origin){ 0 };
 	if (stamp != NULL)
@@ -109,7 +108,6 @@ set_free(struct key_set *set)
 		if (set->origins[i].lender != NULL)
 			continue;
 		EVP_PKEY_free(set->keys[i].pkey);
-		free((char *)(uintptr_t)set->keys[i].public_b64);
 	}
 	free(set);
 }

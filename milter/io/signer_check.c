@@ -1,5 +1,6 @@
 #include "milter/io/signer_check.h"
 
+#include "milter/io/keys_public.h"
 #include "milter/io/signer_proof.h"
 
 #include <stdlib.h>
@@ -118,13 +119,17 @@ compare(struct signer_check *check, size_t which, const char *value)
 	    at, length, tag, other_length, other_tag);
 }
 
+/* Without memory it counts as proven. */
 static void
 prove(struct signer_check *check, size_t which, const char *value)
 {
 	const struct key *key = check->job->uses[which].key;
-	const char *why =
-	    signer_proof(check->job->fields[which], value, key->public_b64);
+	char *base64 = keys_public_base64(key->pkey);
+	const char *why = base64 != NULL
+	    ? signer_proof(check->job->fields[which], value, base64)
+	    : NULL;
 
+	free(base64);
 	if (why != NULL && !has_difference(check))
 		fault_set(&check->difference, FAULT_PERMANENT,
 		    "%s/%s: the signature by %s doesn't verify: %s",

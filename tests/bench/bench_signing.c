@@ -62,18 +62,15 @@ static const struct field fields[] = {
 	{ "User-Agent", " Mailer/1.0" },
 };
 
-static struct key rsa = { .domain = "a.example",
-	.selector = "s1",
-	.algorithm = KEY_RSA_SHA256,
-	.public_b64 = "" };
-static struct key small_rsa = { .domain = "a.example",
-	.selector = "s0",
-	.algorithm = KEY_RSA_SHA256,
-	.public_b64 = "" };
-static struct key ed25519 = { .domain = "a.example",
-	.selector = "s2",
-	.algorithm = KEY_ED25519_SHA256,
-	.public_b64 = "" };
+static struct key rsa = {
+	.domain = "a.example", .selector = "s1", .algorithm = KEY_RSA_SHA256
+};
+static struct key small_rsa = {
+	.domain = "a.example", .selector = "s0", .algorithm = KEY_RSA_SHA256
+};
+static struct key ed25519 = {
+	.domain = "a.example", .selector = "s2", .algorithm = KEY_ED25519_SHA256
+};
 
 /* Something whose time is taken. */
 struct task {

@@ -1,6 +1,6 @@
 #include "tests/unit/keys_fixture.h"
 
-#include "milter/io/keys_material.h"
+#include "milter/io/keys_public.h"
 
 #include <dirent.h>
 #include <fcntl.h>
@@ -10,6 +10,7 @@
 #include <openssl/evp.h>
 #include <openssl/param_build.h>
 #include <openssl/pem.h>
+#include <openssl/x509.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -120,11 +121,23 @@ random_rsa(int bits)
 static void
 note_public(enum key_text which, EVP_PKEY *pkey)
 {
-	struct key_material material;
+	unsigned char raw[32], *der = raw;
+	size_t raw_length = sizeof(raw);
+	int length = sizeof(raw);
 
-	assert_true(keys_material_of(pkey, &material, NULL));
-	publics[which] = strdup(material.public_b64);
-	keys_material_clear(&material);
+	if (which == TEXT_ED25519)
+		assert_int_equal(
+		    1, EVP_PKEY_get_raw_public_key(pkey, raw, &raw_length));
+	else {
+		der = NULL;
+		length = i2d_PUBKEY(pkey, &der);
+		assert_true(length > 0);
+	}
+	publics[which] = calloc(1, (size_t)length * 2);
+	assert_non_null(publics[which]);
+	EVP_EncodeBlock((unsigned char *)publics[which], der, length);
+	if (der != raw)
+		OPENSSL_free(der);
 }
 
 static void
@@ -184,6 +197,16 @@ const char *
 key_text_public(enum key_text which)
 {
 	return publics[which];
+}
+
+void
+key_expect_public(enum key_text which, EVP_PKEY *pkey)
+{
+	char *base64 = keys_public_base64(pkey);
+
+	assert_non_null(base64);
+	assert_string_equal(publics[which], base64);
+	free(base64);
 }
 
 char *

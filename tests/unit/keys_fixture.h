@@ -38,6 +38,9 @@ const char *key_text(enum key_text which);
  * TEXT_ED25519. */
 const char *key_text_public(enum key_text which);
 
+/* It must be what keys_public_base64() says of pkey. */
+void key_expect_public(enum key_text which, EVP_PKEY *pkey);
+
 /* The base64 of a PEM text of these, without lines; the caller frees it. */
 char *key_text_bare(enum key_text which);
 

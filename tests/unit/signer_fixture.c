@@ -22,6 +22,8 @@ struct key signer_keys[SIGNER_KEYS] = {
 	[SIGNER_RSA_OTHER] = { .selector = "other.sub" },
 };
 
+static char *publics[SIGNER_KEYS];
+
 static const size_t rsa_bits[SIGNER_KEYS] = {
 	[SIGNER_RSA] = 1024,
 	[SIGNER_RSA_2048] = 2048,
@@ -79,9 +81,15 @@ signer_make_keys(void **state)
 		    ? EVP_PKEY_Q_keygen(NULL, NULL, "RSA", rsa_bits[i])
 		    : EVP_PKEY_Q_keygen(NULL, NULL, "ED25519");
 		assert_non_null(key->pkey);
-		key->public_b64 = public_of(key->pkey);
+		publics[i] = public_of(key->pkey);
 	}
 	return 0;
+}
+
+const char *
+signer_public(enum signer_key which)
+{
+	return publics[which];
 }
 
 int
@@ -90,7 +98,7 @@ signer_free_keys(void **state)
 	(void)state;
 	for (size_t i = 0; i < SIGNER_KEYS; i++) {
 		EVP_PKEY_free(signer_keys[i].pkey);
-		free((void *)(uintptr_t)signer_keys[i].public_b64);
+		free(publics[i]);
 	}
 	return 0;
 }

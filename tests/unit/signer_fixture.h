@@ -26,6 +26,9 @@ enum signer_key {
  * signer_make_keys(). */
 extern struct key signer_keys[SIGNER_KEYS];
 
+/* What p= of its record is to be. */
+const char *signer_public(enum signer_key which);
+
 /* Both engines' numbers and words. */
 extern const enum signing_engine signer_engines[SIGNER_ENGINES];
 const char *signer_engine_name(enum signing_engine engine);

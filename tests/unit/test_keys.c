@@ -43,9 +43,8 @@ test_ring(void **state)
 	assert_int_equal(KEY_RSA_SHA256, ring->keys[0].algorithm);
 	assert_int_equal(KEY_ED25519_SHA256, ring->keys[1].algorithm);
 	for (size_t i = 0; i < 3; i++)
-		assert_string_equal(
-		    key_text_public(i == 1 ? TEXT_ED25519 : TEXT_RSA),
-		    ring->keys[i].public_b64);
+		key_expect_public(
+		    i == 1 ? TEXT_ED25519 : TEXT_RSA, ring->keys[i].pkey);
 	keys_release(place->keys, &ring);
 	place_close(place);
 }
@@ -402,8 +401,7 @@ test_changed_while_lent(void **state)
 	place_expect(place, "gone", DOMAIN, "none");
 	/* It stays what it is. */
 	assert_string_equal("s1", lent->keys[0].selector);
-	assert_string_equal(
-	    key_text_public(TEXT_RSA), lent->keys[0].public_b64);
+	key_expect_public(TEXT_RSA, lent->keys[0].pkey);
 	assert_int_equal(2048, EVP_PKEY_get_bits(lent->keys[0].pkey));
 	keys_release(place->keys, &lent);
 	assert_null(lent);

@@ -3,6 +3,7 @@
 #include "milter/io/keys_file.h"
 #include "milter/io/keys_parse.h"
 #include "milter/io/keys_pem.h"
+#include "milter/io/keys_public.h"
 #include "tests/unit/keys_fixture.h"
 
 #include <openssl/bn.h>
@@ -30,10 +31,10 @@ parsed(const char *text, size_t length)
 
 	if (keys_parse(text, length, &key, &fault)) {
 		assert_non_null(key.pkey);
-		said = strdup(key.public_b64);
+		said = keys_public_base64(key.pkey);
+		assert_non_null(said);
 	} else {
 		assert_null(key.pkey);
-		assert_null(key.public_b64);
 		assert_int_equal(FAULT_PERMANENT, fault.kind);
 		said = strdup(fault.words);
 	}

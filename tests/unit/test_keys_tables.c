@@ -259,8 +259,7 @@ test_inline_keys(void **state)
 	expect_match(&bed, "x", "a.example", "a.example/s1");
 	assert_true(
 	    keys_find(place->keys, &place->places, "a.example", &ring, NULL));
-	assert_string_equal(
-	    key_text_public(TEXT_RSA), ring->keys[0].public_b64);
+	key_expect_public(TEXT_RSA, ring->keys[0].pkey);
 	/* Parsed once. */
 	place->now_ms += 10 * KEYS_STALE_MS;
 	assert_true(

@@ -107,20 +107,18 @@ test_key_refused(void **state)
 		const char *name;
 		struct key key;
 	} cases[] = {
-		{ "tags in d=", { "a;b=c", "s", KEY_RSA_SHA256, rsa, "" } },
+		{ "tags in d=", { "a;b=c", "s", KEY_RSA_SHA256, rsa } },
 		{ "control in d=",
-		    { "a.example\x01", "s", KEY_RSA_SHA256, rsa, "" } },
-		{ "no d=", { "", "s", KEY_RSA_SHA256, rsa, "" } },
-		{ "tags in s=",
-		    { "a.example", "s;t", KEY_RSA_SHA256, rsa, "" } },
-		{ "no s=", { "a.example", "", KEY_RSA_SHA256, rsa, "" } },
-		{ "no key", { "a.example", "s", KEY_RSA_SHA256, NULL, "" } },
-		{ "no key in it",
-		    { "a.example", "s", KEY_RSA_SHA256, bare, "" } },
+		    { "a.example\x01", "s", KEY_RSA_SHA256, rsa } },
+		{ "no d=", { "", "s", KEY_RSA_SHA256, rsa } },
+		{ "tags in s=", { "a.example", "s;t", KEY_RSA_SHA256, rsa } },
+		{ "no s=", { "a.example", "", KEY_RSA_SHA256, rsa } },
+		{ "no key", { "a.example", "s", KEY_RSA_SHA256, NULL } },
+		{ "no key in it", { "a.example", "s", KEY_RSA_SHA256, bare } },
 		{ "Ed25519 for RSA",
-		    { "a.example", "s", KEY_RSA_SHA256, ed25519, "" } },
+		    { "a.example", "s", KEY_RSA_SHA256, ed25519 } },
 		{ "RSA for Ed25519",
-		    { "a.example", "s", KEY_ED25519_SHA256, rsa, "" } },
+		    { "a.example", "s", KEY_ED25519_SHA256, rsa } },
 	};
 
 	(void)state;

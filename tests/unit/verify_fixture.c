@@ -347,8 +347,7 @@ verify_sign_ours(enum which_key key, const char *domain, const char *identity,
 		.selector = key == SIGNER_ED25519 ? "ed" : "rsa",
 		.algorithm =
 		    key == SIGNER_ED25519 ? KEY_ED25519_SHA256 : KEY_RSA_SHA256,
-		.pkey = pkeys[key],
-		.public_b64 = materials[key].public_b64 };
+		.pkey = pkeys[key] };
 	const struct signer_use use = {
 		.key = &own, .rules = rules, .identity = identity
 	};
