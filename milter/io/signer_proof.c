@@ -1,5 +1,7 @@
 #include "milter/io/signer_proof.h"
 
+#include "policy/base64.h"
+
 #include <openssl/err.h>
 #include <openssl/evp.h>
 #include <openssl/rsa.h>
@@ -207,32 +209,19 @@ hash_header(const struct signer_fields *fields, const char *own,
 	return is_hashed;
 }
 
-/* What base64 stands for, blanks in it passed over; malloc'ed. NULL if it
- * isn't base64, or for want of memory. */
+/* What base64 stands for; malloc'ed. NULL if it isn't base64, or for want of
+ * memory. */
 static unsigned char *
 decode(const char *text, size_t length, size_t *length_out)
 {
-	unsigned char *bare = calloc(1, length + 1);
 	unsigned char *data = malloc(length + 1);
-	size_t kept = 0;
-	size_t pads = 0;
-	int decoded = -1;
 
-	if (bare != NULL && data != NULL) {
-		for (size_t i = 0; i < length; i++)
-			if (!is_blank(text[i]))
-				bare[kept++] = (unsigned char)text[i];
-		decoded = EVP_DecodeBlock(data, bare, (int)kept);
-		while (pads < kept && pads < 2 && bare[kept - 1 - pads] == '=')
-			pads++;
-	}
-	free(bare);
-	if (decoded < 0 || (size_t)decoded < pads) {
-		free(data);
-		return NULL;
-	}
-	*length_out = (size_t)decoded - pads;
-	return data;
+	if (data != NULL
+	    && base64_decode(text, length, data, length, length_out)
+		== BASE64_WHOLE)
+		return data;
+	free(data);
+	return NULL;
 }
 
 /* RFC 6376 §3.6.1, RFC 8463 §4.2. */
