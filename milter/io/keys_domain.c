@@ -155,6 +155,37 @@ set_read(struct key_look *look, int directory_fd, const char *path,
 	return false;
 }
 
+static bool
+is_ours(const struct stat *status)
+{
+	return status->st_uid == 0 || status->st_uid == geteuid();
+}
+
+/* Somebody else's, or a group's that we aren't in. */
+static bool
+refuse_owner(const struct stat *status, const char *path, struct fault *fault)
+{
+	char who[SECRET_FILE_WHO_BYTES];
+	char us[SECRET_FILE_WHO_BYTES];
+	bool is_root = geteuid() == 0;
+
+	/* Who doesn't listen need not wait for the user database. */
+	if (fault == NULL)
+		return false;
+	if (!is_ours(status))
+		fault_set(fault, FAULT_PERMANENT,
+		    "%s: it belongs to %s, who can put other keys there: chown "
+		    "it to root%s%s",
+		    path, secret_file_user(status->st_uid, who),
+		    is_root ? "" : " or to ",
+		    is_root ? "" : secret_file_user(geteuid(), us));
+	else
+		fault_set(fault, FAULT_PERMANENT,
+		    "%s: %s can write in it: chmod 700 it", path,
+		    secret_file_group(status->st_gid, who));
+	return false;
+}
+
 /* May only those write in the directory who may replace keys: root, this
  * process and its groups? */
 static bool
@@ -164,19 +195,14 @@ is_safe_directory(
 	if (!S_ISDIR(status->st_mode))
 		fault_set(fault, FAULT_PERMANENT,
 		    "%s: not a directory: remove it", path);
-	else if (status->st_uid != 0 && status->st_uid != geteuid())
-		fault_set(fault, FAULT_PERMANENT,
-		    "%s: it belongs to uid %ju, who can put other keys there: "
-		    "chown it to root or to uid %ju",
-		    path, (uintmax_t)status->st_uid, (uintmax_t)geteuid());
+	else if (!is_ours(status))
+		return refuse_owner(status, path, fault);
 	else if ((status->st_mode & S_IWOTH) != 0)
 		fault_set(fault, FAULT_PERMANENT,
 		    "%s: everybody can write in it: chmod 700 it", path);
 	else if ((status->st_mode & S_IWGRP) != 0
 	    && !secret_file_is_own_group(status->st_gid))
-		fault_set(fault, FAULT_PERMANENT,
-		    "%s: group %ju can write in it: chmod 700 it", path,
-		    (uintmax_t)status->st_gid);
+		return refuse_owner(status, path, fault);
 	else
 		return true;
 	return false;
@@ -185,14 +211,17 @@ is_safe_directory(
 static bool
 refuse_errno(struct fault *fault, const char *path)
 {
-	if (errno == ENOMEM || errno == EMFILE || errno == ENFILE
-	    || errno == EIO)
+	char us[SECRET_FILE_WHO_BYTES];
+	int error = errno;
+
+	if (error == ENOMEM || error == EMFILE || error == ENFILE
+	    || error == EIO)
 		fault_set(
-		    fault, FAULT_TEMPORARY, "%s: %s", path, strerror(errno));
-	else
+		    fault, FAULT_TEMPORARY, "%s: %s", path, strerror(error));
+	else if (fault != NULL)
 		fault_set(fault, FAULT_PERMANENT,
-		    "%s: %s: let uid %ju read the directory", path,
-		    strerror(errno), (uintmax_t)geteuid());
+		    "%s: %s: let %s read the directory", path, strerror(error),
+		    secret_file_user(geteuid(), us));
 	return false;
 }
 

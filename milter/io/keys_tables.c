@@ -167,6 +167,7 @@ keys_tables_are_trusted(const char *path, const struct key_stamp *stamp,
 	struct stat status = { .st_uid = stamp->owner,
 		.st_gid = stamp->group,
 		.st_mode = stamp->mode };
+	char who[SECRET_FILE_WHO_BYTES];
 
 	if (has_keys)
 		return secret_file_is_trusted(&status, path,
@@ -183,9 +184,11 @@ keys_tables_are_trusted(const char *path, const struct key_stamp *stamp,
 	status.st_mode = S_IFREG | S_IRGRP;
 	if (secret_file_is_trusted(&status, path, "", NULL))
 		return true;
-	fault_set(fault, FAULT_PERMANENT,
-	    "%s: group %ju can write it: chmod g-w it", path,
-	    (uintmax_t)stamp->group);
+	/* Who doesn't listen need not wait for the user database. */
+	if (fault != NULL)
+		fault_set(fault, FAULT_PERMANENT,
+		    "%s: %s can write it: chmod g-w it", path,
+		    secret_file_group(stamp->group, who));
 	return false;
 }
 

@@ -1,5 +1,6 @@
 #include "milter/io/store_lmdb_file.h"
 
+#include "milter/io/secret_file.h"
 #include "milter/io/store_lmdb.h"
 
 #include <assert.h>
@@ -20,6 +21,7 @@ void
 lmdb_fail(struct store_lmdb *lmdb, int status, struct fault *fault)
 {
 	const char *path = lmdb->place.path;
+	char us[SECRET_FILE_WHO_BYTES];
 
 	switch (status) {
 	case LMDB_LOCKED:
@@ -55,9 +57,9 @@ lmdb_fail(struct store_lmdb *lmdb, int status, struct fault *fault)
 	case EPERM:
 	case EROFS:
 		fault_set(fault, FAULT_PERMANENT,
-		    "%s: %s: uid %ju must be able to read and write it, its "
-		    "lock file and its directory",
-		    path, strerror(status), (uintmax_t)geteuid());
+		    "%s: %s: %s must be able to read and write it, its lock "
+		    "file and its directory",
+		    path, strerror(status), secret_file_user(geteuid(), us));
 		return;
 	case ENOMEM:
 		fault_memory(fault);

@@ -1,6 +1,7 @@
 #include "milter/io/store_lmdb_place.h"
 
 #include "milter/io/clock.h"
+#include "milter/io/secret_file.h"
 #include "milter/io/store_lmdb_check.h"
 #include "policy/text.h"
 
@@ -44,13 +45,16 @@ is_ours(const struct lmdb_place *place, struct fault *fault)
 {
 	struct stat info;
 	uid_t self = geteuid();
+	char who[SECRET_FILE_WHO_BYTES];
+	char us[SECRET_FILE_WHO_BYTES];
 
 	if (fstat(place->fd, &info) != 0)
 		return fail(place, ".", fault);
 	if (info.st_uid != self && (place->may_make || self != 0)) {
 		fault_set(fault, FAULT_PERMANENT,
-		    "%s: belongs to uid %ju, not to uid %ju: chown it",
-		    place->directory, (uintmax_t)info.st_uid, (uintmax_t)self);
+		    "%s: belongs to %s, not to %s: chown it", place->directory,
+		    secret_file_user(info.st_uid, who),
+		    secret_file_user(self, us));
 		return false;
 	}
 	if ((info.st_mode & (S_IWGRP | S_IWOTH)) != 0) {

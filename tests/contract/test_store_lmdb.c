@@ -1,5 +1,6 @@
 /* limits.mdb: shared by processes, killed in the middle, full, in a directory
  * of all kinds. Children are forked before this process opens the file. */
+#include "milter/io/secret_file.h"
 #include "milter/io/store_lmdb.h"
 #include "tests/contract/lmdb_files.h"
 
@@ -325,15 +326,47 @@ test_directory(void **state)
 	assert_int_equal(unlink(lmdb_path(fixture, "limits.mdb")), 0);
 }
 
-/* As another user, in a child: a directory that isn't ours, one that can't be
- * written to. */
+/* In a child: user 65534 can't open it, and is told so: what is before his
+ * name, as the system has it, and what is after it; NULL: he isn't named. */
+static void
+refuse_another(struct fixture *fixture, const char *name, const char *before,
+    const char *after)
+{
+	char who[SECRET_FILE_WHO_BYTES];
+	char wanted[FAULT_WORDS_BYTES];
+	struct fault fault = { 0 };
+	int status;
+	pid_t pid = fork();
+
+	if (pid == 0) {
+		if (setuid(65534) != 0)
+			_exit(1);
+		if (store_lmdb_open(fixture->directory, 1 << 20, NULL, &fault)
+			!= NULL
+		    || fault.kind != FAULT_PERMANENT)
+			_exit(2);
+		(void)snprintf(wanted, sizeof(wanted), "%s%s%s", before,
+		    after != NULL ? secret_file_user(65534, who) : "",
+		    after != NULL ? after : "");
+		if (strstr(fault.words, wanted) == NULL) {
+			fprintf(stderr, "%s: wanted %s, got %s\n", name, wanted,
+			    fault.words);
+			_exit(3);
+		}
+		_exit(0);
+	}
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	want_number(name, 0, (uint64_t)status);
+}
+
+/* As another user: a directory that isn't ours, one that can't be written to,
+ * a file that became root's. */
 static void
 test_not_ours(void **state)
 {
 	struct fixture *fixture = *state;
 	struct fault fault = { 0 };
-	int status;
-	pid_t pid;
+	struct store *store;
 
 	if (geteuid() != 0) { /* then the first part can't be had */
 		assert_int_equal(chmod(fixture->directory, 0500), 0);
@@ -344,36 +377,24 @@ test_not_ours(void **state)
 		return;
 	}
 	assert_int_equal(chmod(fixture->directory, 0755), 0);
-	pid = fork();
-	if (pid == 0) {
-		if (setuid(65534) != 0)
-			_exit(1);
-		if (store_lmdb_open(fixture->directory, 1 << 20, NULL, &fault)
-			!= NULL
-		    || strstr(fault.words, "chown it") == NULL)
-			_exit(2);
-		_exit(0);
-	}
-	assert_int_equal(waitpid(pid, &status, 0), pid);
-	want_number("not ours", 0, (uint64_t)status);
+	refuse_another(fixture, "not ours", "belongs to the user root, not to ",
+	    ": chown it");
 
 	assert_int_equal(chown(fixture->directory, 65534, 65534), 0);
 	assert_int_equal(chmod(fixture->directory, 0500), 0);
-	pid = fork();
-	if (pid == 0) {
-		if (setuid(65534) != 0)
-			_exit(1);
-		if (store_lmdb_open(fixture->directory, 1 << 20, NULL, &fault)
-			!= NULL
-		    || fault.kind != FAULT_PERMANENT
-		    || strstr(fault.words, "limits.mdb") == NULL)
-			_exit(2);
-		_exit(0);
-	}
-	assert_int_equal(waitpid(pid, &status, 0), pid);
-	want_number("can't be written to", 0, (uint64_t)status);
+	refuse_another(fixture, "can't be written to", "limits.mdb", NULL);
+
 	assert_int_equal(chown(fixture->directory, 0, 0), 0);
 	assert_int_equal(chmod(fixture->directory, 0700), 0);
+	store = store_lmdb_open(fixture->directory, 1 << 20, NULL, &fault);
+	assert_non_null(store);
+	store_close(&store);
+	assert_int_equal(unlink(lmdb_path(fixture, "limits.mdb-lock")), 0);
+	assert_int_equal(chown(fixture->directory, 65534, 65534), 0);
+	refuse_another(fixture, "a file that isn't ours",
+	    "limits.mdb: Permission denied: ",
+	    " must be able to read and write it");
+	assert_int_equal(chown(fixture->directory, 0, 0), 0);
 }
 
 /* Root's posternctl leaves files that the daemon can open. */

@@ -1,6 +1,8 @@
 /* What of a domain's key files must be refused, and in which words. */
 #include "milter/io/keys.h"
+#include "milter/io/keys_domain.h"
 #include "milter/io/keys_file.h"
+#include "milter/io/keys_tables.h"
 #include "milter/io/secret_file.h"
 #include "tests/unit/keys_fixture.h"
 
@@ -323,6 +325,114 @@ static const struct directory_case {
 	{ "root's again", 0, 0, 0755, NULL },
 };
 
+/* The words of one, with the name of NAMED, or of its group, for %s. */
+static const struct keeper_case {
+	const char *name;
+	uid_t user; /* who looks */
+	uid_t owner;
+	gid_t group;
+	mode_t mode;
+	mode_t parent_mode;
+	const char *wanted;
+} keeper_cases[] = {
+	{ "his own", NAMED, NAMED, 0, 0700, 0755, "safe" },
+	{ "root's", NAMED, 0, 0, 0755, 0755, "safe" },
+	{ "somebody's, for root", 0, NAMED, 0, 0700, 0755,
+	    "F: it belongs to the user %s, who can put other keys there: chown "
+	    "it to root" },
+	{ "somebody's, for another", NAMED, NAMELESS, 0, 0755, 0755,
+	    "F: it belongs to uid 4242, who can put other keys there: chown it "
+	    "to root or to the user %s" },
+	{ "somebody's, for one without a name", NAMELESS, NAMED, 0, 0755, 0755,
+	    "F: it belongs to the user %s, who can put other keys there: chown "
+	    "it to root or to uid 4242" },
+	{ "a group's", 0, 0, NAMED, 0770, 0755,
+	    "F: the group %s can write in it: chmod 700 it" },
+	{ "a nameless group's", 0, 0, NAMELESS_GROUP, 0770, 0755,
+	    "F: group 4343 can write in it: chmod 700 it" },
+	{ "behind a closed one", NAMED, NAMED, 0, 0700, 0700,
+	    "F: Permission denied: let the user %s read the directory" },
+	{ "the same, for one without a name", NAMELESS, NAMED, 0, 0700, 0700,
+	    "F: Permission denied: let uid 4242 read the directory" },
+};
+
+static void
+expect_keeper(const struct keeper_case *c, const char *parent, const char *path)
+{
+	const char *who = c->group == NAMED ? getgrgid(NAMED)->gr_name
+					    : getpwuid(NAMED)->pw_name;
+	char *wanted = replaced(c->wanted, who);
+	struct fault fault = { .kind = FAULT_NONE };
+	size_t length = strlen(path);
+	const char *got = "safe";
+	bool is_safe;
+
+	assert_int_equal(0, chown(path, c->owner, c->group));
+	assert_int_equal(0, chmod(path, c->mode));
+	assert_int_equal(0, chmod(parent, c->parent_mode));
+	assert_int_equal(0, seteuid(c->user));
+	is_safe = keys_directory_is_safe(path, &fault);
+	assert_int_equal(is_safe, keys_directory_is_safe(path, NULL));
+	assert_int_equal(0, seteuid(0));
+	if (!is_safe) {
+		assert_int_equal(FAULT_PERMANENT, fault.kind);
+		assert_int_equal(0, strncmp(fault.words, path, length));
+		fault.words[length - 1] = 'F';
+		got = fault.words + length - 1;
+	}
+	if (strcmp(wanted, got) != 0)
+		fail_msg("%s: wanted %s, got %s", c->name, wanted, got);
+	free(wanted);
+}
+
+static void
+test_keeper(void **state)
+{
+	struct place *place = place_open(4);
+	char *parent = place_path(place, "d");
+	char *path = place_path(place, "d/keys");
+	const bool may_try = geteuid() == 0 && getpwuid(NAMELESS) == NULL
+	    && getgrgid(NAMELESS_GROUP) == NULL && getpwuid(NAMED) != NULL
+	    && getgrgid(NAMED) != NULL;
+
+	(void)state;
+	if (may_try) {
+		assert_int_equal(0, chmod(place->directory, 0755));
+		place_put_directory(place, "d", 0755);
+		place_put_directory(place, "d/keys", 0755);
+		for (size_t i = 0; i < COUNT(keeper_cases); i++)
+			expect_keeper(&keeper_cases[i], parent, path);
+		assert_int_equal(0, rmdir(path));
+		assert_int_equal(0, rmdir(parent));
+	}
+	free(parent);
+	free(path);
+	place_close(place);
+	if (!may_try)
+		skip(); /* only root can be another */
+}
+
+/* The same in the words of OpenDKIM's tables. */
+static void
+test_table_of_a_group(void **state)
+{
+	const struct group *named = getgrgid(NAMED);
+	const struct key_stamp stamp = { .mode = S_IFREG | 0660,
+		.group = NAMED };
+	struct fault fault = { .kind = FAULT_NONE };
+	char *wanted;
+
+	(void)state;
+	if (named == NULL || geteuid() != 0)
+		skip(); /* another's group is to have a name */
+	wanted = replaced(
+	    "T: the group %s can write it: chmod g-w it", named->gr_name);
+	assert_false(keys_tables_are_trusted("T", &stamp, false, &fault));
+	assert_string_equal(wanted, fault.words);
+	assert_false(keys_tables_are_trusted("T", &stamp, false, NULL));
+	free(wanted);
+}
+
 static void
 expect_of_directory(struct place *place, const char *path)
 {
@@ -427,6 +537,8 @@ main(void)
 		cmocka_unit_test(test_who),
 		cmocka_unit_test(test_names),
 		cmocka_unit_test(test_directory_owner),
+		cmocka_unit_test(test_keeper),
+		cmocka_unit_test(test_table_of_a_group),
 		cmocka_unit_test(test_file_names),
 		cmocka_unit_test(test_too_many),
 		cmocka_unit_test(test_same_selector),
