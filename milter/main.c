@@ -1,5 +1,5 @@
 /* postern: the daemon. */
-#include "conf/conf.h"
+#include "conf/key_places.h"
 #include "milter/daemon.h"
 #include "milter/io/keys.h"
 #include "milter/io/keys_check.h"
@@ -21,13 +21,26 @@ enum { EXIT_DONE = 0, EXIT_GAVE_UP = 1, EXIT_USAGE = 2 };
  * enough that 100,000 domains cost no time. -t looks at all. */
 enum { KEYS_AT_START = 1000 };
 
+enum { SECTION_BYTES = 32 }; /* "class submission" */
+
 static const char default_file[] = SYSCONFDIR "/postern/postern.conf";
 
 struct complaint {
 	const struct conf *conf;
+	int class; /* whose places they are */
 	const struct key_places *places;
 	size_t count;
 };
+
+/* The section that says it of the class: its own, else "sign". */
+static const char *
+section_of(const struct conf *conf, int class, const char *option,
+    char shown[SECTION_BYTES])
+{
+	(void)snprintf(shown, SECTION_BYTES, "class %s",
+	    facts_class_name((enum traffic_class) class));
+	return conf_is_set(conf, shown, option) ? shown : "sign";
+}
 
 /* Which option named what the fault begins with? */
 static const char *
@@ -52,8 +65,12 @@ static void
 complain_of(
     struct complaint *complaint, const char *option, const struct fault *fault)
 {
-	fprintf(stderr, "%s: %s\n", conf_where(complaint->conf, "sign", option),
-	    fault->words);
+	char shown[SECTION_BYTES];
+	const char *section =
+	    section_of(complaint->conf, complaint->class, option, shown);
+
+	fprintf(stderr, "%s: %s\n",
+	    conf_where(complaint->conf, section, option), fault->words);
 	complaint->count++;
 }
 
@@ -79,24 +96,6 @@ print_errors(const struct conf_errors *errors)
 		fprintf(stderr, "%s\n", errors->lines[i]);
 }
 
-static bool
-are_same_maps(const struct map_source *one, const struct map_source *other)
-{
-	if (one == NULL || other == NULL)
-		return one == other;
-	return one->kind == other->kind && strcmp(one->name, other->name) == 0;
-}
-
-static bool
-are_same_places(const struct key_places *one, const struct key_places *other)
-{
-	return strcmp(one->directory, other->directory) == 0
-	    && strcmp(one->key_table, other->key_table) == 0
-	    && strcmp(one->signing_table, other->signing_table) == 0
-	    && one->is_refile == other->is_refile
-	    && are_same_maps(one->map, other->map);
-}
-
 static void
 check_map(struct complaint *complaint, size_t most)
 {
@@ -118,24 +117,43 @@ check_map(struct complaint *complaint, size_t most)
 	redis_pool_close(&pool);
 }
 
+static bool
+is_signing(const struct conf *conf, int class)
+{
+	return class != CLASS_INBOUND && conf->classes[class].sign;
+}
+
+/* What of a class's places no class before it has. */
+static struct key_places
+places_of(const struct conf *conf, int class)
+{
+	struct key_places places = conf->classes[class].sign_conf.places;
+
+	for (int i = 0; i < class; i++)
+		if (is_signing(conf, i))
+			key_places_leave_out(
+			    &places, &conf->classes[i].sign_conf.places);
+	return places;
+}
+
 /* The places that any class signs with, each once. A directory that nobody
  * named and that isn't there is what a new installation has. */
 static size_t
 check_places(const struct conf *conf, size_t most)
 {
-	struct complaint complaint = { conf, NULL, 0 };
-	const struct key_places *checked = NULL;
+	struct complaint complaint = { .conf = conf };
+	char shown[SECTION_BYTES];
 
 	for (int i = 0; i < CLASS_COUNT; i++) {
-		struct key_places places = conf->classes[i].sign_conf.places;
+		struct key_places places = places_of(conf, i);
 
-		if (i == CLASS_INBOUND || !conf->classes[i].sign
-		    || (checked != NULL && are_same_places(checked, &places)))
+		if (!is_signing(conf, i))
 			continue;
-		checked = &conf->classes[i].sign_conf.places;
-		if (!conf_is_set(conf, "sign", "keys")
+		if (!conf_is_set(
+			conf, section_of(conf, i, "keys", shown), "keys")
 		    && access(places.directory, F_OK) != 0)
 			places.directory = "";
+		complaint.class = i;
 		complaint.places = &places;
 		(void)keys_check(&places, most, complain, &complaint);
 		if (places.map != NULL)
@@ -167,8 +185,7 @@ warn_of_keys(const struct conf *conf)
 	for (int i = 0; keys != NULL && i < CLASS_COUNT; i++) {
 		const struct sign_conf *sign = &conf->classes[i].sign_conf;
 
-		if (i == CLASS_INBOUND || !conf->classes[i].sign
-		    || sign->places.map != NULL)
+		if (!is_signing(conf, i) || sign->places.map != NULL)
 			continue;
 		warn_of_keyless(conf, keys, "also_sign", sign, sign->also_sign);
 		warn_of_keyless(

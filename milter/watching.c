@@ -1,5 +1,6 @@
 #include "milter/watching.h"
 
+#include "conf/key_places.h"
 #include "milter/io/keys_check.h"
 
 #include <string.h>
@@ -70,15 +71,11 @@ is_known(const struct conf *conf, int class)
 {
 	const struct key_places *own = &conf->classes[class].sign_conf.places;
 
-	for (int i = 0; i < class; i++) {
-		const struct key_places *other =
-		    &conf->classes[i].sign_conf.places;
-
-		if (has_tables(conf, i) && own->is_refile == other->is_refile
-		    && strcmp(own->key_table, other->key_table) == 0
-		    && strcmp(own->signing_table, other->signing_table) == 0)
+	for (int i = 0; i < class; i++)
+		if (has_tables(conf, i)
+		    && key_places_same_tables(
+			own, &conf->classes[i].sign_conf.places))
 			return true;
-	}
 	return false;
 }
 

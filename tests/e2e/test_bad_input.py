@@ -168,6 +168,49 @@ class Startup(Case):
             self.assertIn("chmod 600", said)
         self.want(2, checked.returncode, "exit status of -t")
 
+    def test_key_of_two_classes_is_told_once(self):
+        """The class between them has keys elsewhere."""
+        self.bench.postern.configure({("class", "local"): {
+            "keys": self.bench.place.make("other-keys")}})
+        self.want_told_once()
+
+    def test_directory_of_two_classes_is_told_once(self):
+        """One of them has tables beside it."""
+        paths = []
+        for name in ("key.table", "signing.table"):
+            paths.append(self.bench.place.at(name))
+            with open(paths[-1], "w", encoding="ascii") as file:
+                file.write("# none yet\n")
+            os.chmod(paths[-1], 0o600)
+            os.chown(paths[-1], self.bench.postern.user.pw_uid, -1)
+        self.bench.postern.configure({("class", "relay"): {
+            "key_table": paths[0], "signing_table": paths[1]}})
+        self.want_told_once()
+
+    def test_directory_of_a_class_that_is_open(self):
+        """The line that names it is told, not that of all classes."""
+        path = self.bench.place.make("open-keys")
+        os.mkdir(os.path.join(path, "a.example"))
+        os.chmod(path, 0o777)
+        self.bench.postern.configure({("class", "relay"): {"keys": path}})
+        checked = self.bench.postern.check()
+        self.want(2, checked.returncode, "exit status of -t")
+        with open(self.bench.postern.file, encoding="ascii") as file:
+            line = 1 + [path in one for one in file].index(True)
+        self.assertIn(f"postern.conf:{line}: {path}: ", checked.err)
+
+    def want_told_once(self):
+        path = self.bench.keys.file("a.example", "rsa")
+        os.chmod(path, 0o644)
+        try:
+            checked = self.bench.postern.check()
+        finally:
+            os.chmod(path, 0o600)
+        self.want(2, checked.returncode, "exit status of -t")
+        told = [line for line in checked.err.splitlines()
+                if "a.example/rsa.private" in line]
+        self.want(1, len(told), f"lines of {checked.err}")
+
     def test_key_that_is_none(self):
         self.bench.postern.configure({})
         path = self.bench.keys.file("a.example", "rsa")
