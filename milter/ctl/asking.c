@@ -7,12 +7,23 @@
 
 enum { ANSWERS = 1000 };
 
+/* In section "sign", or of a class that signs. */
+static bool
+has_key_map(const struct conf *conf)
+{
+	for (int i = 0; i < CLASS_COUNT; i++)
+		if (i != CLASS_INBOUND && conf->classes[i].sign
+		    && conf->classes[i].sign_conf.places.map != NULL)
+			return true;
+	return conf->sign.places.map != NULL;
+}
+
 static bool
 open_map(struct asking *asking, struct fault *fault)
 {
 	const struct conf *conf = asking->conf;
 
-	if (conf->egress_map == NULL && conf->sign.places.map == NULL)
+	if (conf->egress_map == NULL && !has_key_map(conf))
 		return true;
 	if (!stores_open_pool(asking->conf, &asking->pool, fault))
 		return false;

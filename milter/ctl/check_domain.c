@@ -16,7 +16,7 @@
 enum {
 	ARENA_BYTES = 1024 * 1024,
 	AT_ONCE = 16,
-	KEY_DOMAINS = 4 * CHECK_DOMAIN_CREW_MOST,
+	KEY_DOMAINS = 4 * CHECK_DOMAIN_CREW_MOST * CHECK_DOMAIN_PLACES,
 };
 
 /* A run: what was asked, and what it takes to answer. */
@@ -25,12 +25,14 @@ struct run {
 	const char *file;
 	bool is_all;
 	bool has_opinions;
-	bool has_listed; /* directories or tables, for is_all */
+	bool has_listed; /* for is_all: something that can be */
 	const char *jobs;
 	uint64_t at_once;
 
 	struct arena arena;
 	struct check_domain_list list;
+	struct key_places places[CHECK_DOMAIN_PLACES]; /* to be listed */
+	size_t place_count;
 	struct asking asking;
 	struct keys *keys;
 	struct opinion_process *process;
@@ -111,31 +113,40 @@ find_typed(struct run *run, int argc, char **argv)
 	return true;
 }
 
-/* A directory that nobody named needn't be there, where keys are elsewhere. */
+static void
+find_places(struct run *run)
+{
+	const struct sign_conf *places[CHECK_DOMAIN_PLACES];
+	const struct conf *conf = run->ctl->conf;
+
+	run->place_count = check_domain_places(conf, places);
+	check_domain_places_once(conf, places, run->place_count, run->places);
+}
+
+/* Where there is neither directory nor table nor map, that is said. */
 static bool
 list_keys(struct run *run, struct fault *fault)
 {
-	const struct conf *conf = run->ctl->conf;
-	struct key_places places = conf->sign.places;
-	bool has_others = *places.key_table != '\0' || places.map != NULL;
+	bool has_map = false;
 
-	if (has_others && !conf_is_set(conf, "sign", "keys")
-	    && access(places.directory, F_OK) != 0)
-		places.directory = "";
-	run->has_listed =
-	    *places.directory != '\0' || *places.key_table != '\0';
-	return (!run->has_listed && places.map != NULL)
-	    || check_domain_list_keys(&run->list, &places, fault);
+	for (size_t i = 0; i < run->place_count; i++) {
+		const struct key_places *places = &run->places[i];
+
+		has_map = has_map || places->map != NULL;
+		if (*places->directory == '\0' && *places->key_table == '\0')
+			continue;
+		if (!check_domain_list_keys(&run->list, places, fault))
+			return false;
+		run->has_listed = true;
+	}
+	return run->has_listed || has_map
+	    || check_domain_list_keys(&run->list, &run->places[0], fault);
 }
 
 /* Where a map is all there is, it has to be listed. */
 static bool
-list_map(struct run *run, struct fault *fault)
+list_map(struct run *run, const struct map_source *map, struct fault *fault)
 {
-	const struct map_source *map = run->ctl->conf->sign.places.map;
-
-	if (map == NULL)
-		return true;
 	if (run->has_listed && !tables_may_list(map, fault)) {
 		print_line(stderr, "",
 		    "warning: key_map: %s; name its domains, or put them into "
@@ -145,6 +156,20 @@ list_map(struct run *run, struct fault *fault)
 	}
 	return check_domain_list_map(
 	    &run->list, map, run->asking.tables, fault);
+}
+
+static bool
+list_maps(struct run *run, struct fault *fault)
+{
+	for (size_t i = 0; i < run->place_count; i++)
+		if (run->places[i].map != NULL
+		    && tables_may_list(run->places[i].map, NULL))
+			run->has_listed = true;
+	for (size_t i = 0; i < run->place_count; i++)
+		if (run->places[i].map != NULL
+		    && !list_map(run, run->places[i].map, fault))
+			return false;
+	return true;
 }
 
 /* In the order in which each may be done: who this is, the process without
@@ -157,6 +182,7 @@ open_all(struct run *run)
 
 	if (!ctl_become(run->ctl, &fault))
 		return fail(run, &fault);
+	find_places(run);
 	if (run->is_all && !list_keys(run, &fault))
 		return fail(run, &fault);
 	if (run->has_opinions) {
@@ -165,7 +191,7 @@ open_all(struct run *run)
 			return fail(run, &fault);
 	}
 	if (!asking_open(&run->asking, conf, &fault)
-	    || (run->is_all && !list_map(run, &fault)))
+	    || (run->is_all && !list_maps(run, &fault)))
 		return fail(run, &fault);
 	check_domain_list_sort(&run->list);
 	run->keys = keys_open(KEY_DOMAINS, run->asking.tables);

@@ -1,5 +1,6 @@
 #include "milter/ctl/check_domain_list.h"
 
+#include "conf/key_places.h"
 #include "conf/opendkim.h"
 #include "milter/io/tables.h"
 #include "policy/address.h"
@@ -11,6 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 enum {
 	SCRATCH_BYTES = 16 * 1024,
@@ -128,6 +130,60 @@ check_domain_list_read(
 	return is_read;
 }
 
+/* ---- where keys are ---- */
+
+static bool
+is_among(const struct sign_conf *const *places, size_t count,
+    const struct sign_conf *one)
+{
+	for (size_t i = 0; i < count; i++)
+		if (key_places_same(&places[i]->places, &one->places)
+		    && strcmp(places[i]->fallback_domain, one->fallback_domain)
+			== 0)
+			return true;
+	return false;
+}
+
+size_t
+check_domain_places(const struct conf *conf,
+    const struct sign_conf *places_out[CHECK_DOMAIN_PLACES])
+{
+	size_t count = 0;
+
+	places_out[count++] = &conf->sign;
+	for (int i = 0; i < CLASS_COUNT; i++) {
+		const struct class_conf *class = &conf->classes[i];
+
+		if (i != CLASS_INBOUND && class->sign
+		    && !is_among(places_out, count, &class->sign_conf))
+			places_out[count++] = &class->sign_conf;
+	}
+	return count;
+}
+
+void
+check_domain_places_once(const struct conf *conf,
+    const struct sign_conf *const *places, size_t count,
+    struct key_places *once_out)
+{
+	bool has_others = false;
+
+	for (size_t i = 0; i < count; i++) {
+		struct key_places *once = &once_out[i];
+
+		*once = places[i]->places;
+		for (size_t k = 0; k < i; k++)
+			key_places_leave_out(once, &places[k]->places);
+		has_others = has_others || *once->key_table != '\0'
+		    || once->map != NULL || (i > 0 && *once->directory != '\0');
+	}
+	if (has_others && !conf_is_set(conf, "sign", "keys")
+	    && access(once_out[0].directory, F_OK) != 0)
+		once_out[0].directory = "";
+}
+
+/* ---- the domains that have keys there ---- */
+
 /* Hidden ones aren't looked at by the daemon either. */
 static bool
 is_directory(DIR *directory, const struct dirent *entry)
@@ -151,7 +207,7 @@ add_directories(
 	bool is_read = true;
 
 	if (stream == NULL) {
-		fault_set(fault, FAULT_PERMANENT, "sign.keys: %s: %s",
+		fault_set(fault, FAULT_PERMANENT, "key directory %s: %s",
 		    directory, strerror(errno));
 		return false;
 	}

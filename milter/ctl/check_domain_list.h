@@ -11,7 +11,11 @@
 
 struct tables;
 
-enum { CHECK_DOMAIN_LIST_MOST = 1000000 };
+enum {
+	CHECK_DOMAIN_LIST_MOST = 1000000,
+	/* The outer one, and each class's but inbound's. */
+	CHECK_DOMAIN_PLACES = CLASS_COUNT,
+};
 
 struct check_domain_list {
 	char **names; /* normalised, where they can be */
@@ -27,6 +31,19 @@ bool check_domain_list_add(
  * False with words. */
 bool check_domain_list_read(
     struct check_domain_list *list, const char *path, struct fault *fault);
+
+/* Where conf has keys: its section "sign", then what classes that sign have
+ * instead, each once (also where only fallback_domain is another). Returns how
+ * many, at least one; they are conf's. */
+size_t check_domain_places(const struct conf *conf,
+    const struct sign_conf *places_out[CHECK_DOMAIN_PLACES]);
+
+/* What is to be listed of each of count places, as above: no directory, table
+ * or map twice, nor a directory that nobody named and that isn't there, if keys
+ * may be elsewhere. What isn't to be listed is "" or NULL. */
+void check_domain_places_once(const struct conf *conf,
+    const struct sign_conf *const *places, size_t count,
+    struct key_places *once_out);
 
 /* Add every domain that has a directory of keys, or a key in OpenDKIM's
  * KeyTable. False with words, also if there is neither. */

@@ -1,6 +1,7 @@
 #include "milter/ctl/check_domain.h"
 
 #include "milter/choosing.h"
+#include "milter/ctl/check_domain_list.h"
 #include "milter/ctl/preflight.h"
 #include "milter/io/clock.h"
 #include "milter/io/evidence.h"
@@ -18,8 +19,11 @@ struct check {
 	const struct check_domain_tools *tools;
 	struct check_domain_row *row;
 	struct resolver_asker *asker;
-	const struct key_ring *ring;
-	struct dkim_key_wanted wanted[KEYS_PER_DOMAIN];
+	const struct sign_conf *places[CHECK_DOMAIN_PLACES];
+	size_t place_count;
+	bool are_keys_lost; /* some can't be had now */
+	const struct key_ring *rings[CHECK_DOMAIN_PLACES]; /* NULL: none */
+	struct dkim_key_wanted wanted[PREFLIGHT_SIGNATURES];
 	struct leaving egress;
 	struct evidence_question question;
 };
@@ -122,53 +126,111 @@ judge_mail(struct check *check)
 
 /* ---- the keys here ---- */
 
-/* As the daemon chooses them: the domain's own, else the nearest parent's,
- * else those of fallback_domain. */
+/* As the daemon chooses them where a class has its keys: the domain's own, else
+ * the nearest parent's, else those of fallback_domain. */
 static bool
-find_ring(struct check *check, struct fault *fault)
+find_ring(struct check *check, size_t place, const char *const *candidates,
+    size_t count, struct fault *fault)
 {
-	const struct sign_conf *sign = &check->tools->asking->conf->sign;
+	const struct sign_conf *sign = check->places[place];
+	const struct key_ring **ring = &check->rings[place];
+	struct keys *keys = check->tools->keys;
+
+	for (size_t i = 0; i < count && *ring == NULL; i++)
+		if (!keys_find(keys, &sign->places, candidates[i], ring, fault))
+			return false;
+	return *ring != NULL || *sign->fallback_domain == '\0'
+	    || keys_find(
+		keys, &sign->places, sign->fallback_domain, ring, fault);
+}
+
+/* In all places: each signs mail of its class. False: keys of some can't be
+ * used; fault is the first one's. */
+static bool
+find_rings(struct check *check, struct fault *fault)
+{
 	const char *candidates[SIGNING_CANDIDATES];
 	size_t count = choosing_candidates(
 	    check->tools->asking->suffixes, check->row->domain, candidates);
+	bool is_good = true;
+	struct fault other;
 
-	for (size_t i = 0; i < count && check->ring == NULL; i++)
-		if (!keys_find(check->tools->keys, &sign->places, candidates[i],
-			&check->ring, fault))
-			return false;
-	return check->ring != NULL || *sign->fallback_domain == '\0'
-	    || keys_find(check->tools->keys, &sign->places,
-		sign->fallback_domain, &check->ring, fault);
+	check->place_count =
+	    check_domain_places(check->tools->asking->conf, check->places);
+	for (size_t i = 0; i < check->place_count; i++)
+		if (!find_ring(
+			check, i, candidates, count, is_good ? fault : &other))
+			is_good = false;
+	return is_good;
+}
+
+/* Two places may have the same key. */
+static bool
+is_wanted(const struct evidence_question *question,
+    const struct dkim_key_wanted *wanted)
+{
+	for (size_t i = 0; i < question->key_count; i++) {
+		const struct dkim_key_wanted *other = &question->keys[i];
+
+		if (strcmp(other->domain, wanted->domain) == 0
+		    && strcmp(other->selector, wanted->selector) == 0
+		    && strcmp(other->public_b64, wanted->public_b64) == 0)
+			return true;
+	}
+	return false;
+}
+
+static bool
+want_key(struct check *check, const struct key *key, struct fault *fault)
+{
+	struct evidence_question *question = &check->question;
+	struct dkim_key_wanted wanted;
+
+	if (!keys_public_wanted(key, &check->row->arena, &wanted, fault))
+		return false;
+	if (is_wanted(question, &wanted))
+		return true;
+	if (question->key_count == PREFLIGHT_SIGNATURES) {
+		fault_set(fault, FAULT_PERMANENT,
+		    "more than %d keys in all places: remove old ones",
+		    (int)PREFLIGHT_SIGNATURES);
+		return false;
+	}
+	check->wanted[question->key_count++] = wanted;
+	return true;
 }
 
 static bool
 want_keys(struct check *check, struct fault *fault)
 {
-	struct evidence_question *question = &check->question;
-	struct arena *arena = &check->row->arena;
+	for (size_t i = 0; i < check->place_count; i++) {
+		const struct key_ring *ring = check->rings[i];
 
-	for (size_t i = 0; check->ring != NULL && i < check->ring->count; i++)
-		if (keys_public_wanted(&check->ring->keys[i], arena,
-			&check->wanted[question->key_count], fault))
-			question->key_count++;
-		else
-			return false;
+		for (size_t k = 0; ring != NULL && k < ring->count; k++)
+			if (!want_key(check, &ring->keys[k], fault))
+				return false;
+	}
 	return true;
 }
 
+/* Keys at fault in one place don't hide those of another. */
 static void
 ask_keys(struct check *check)
 {
 	struct evidence_question *question = &check->question;
 	struct fault fault;
+	struct fault other;
+	bool is_found;
 
 	question->keys = check->wanted;
 	question->checks_keys = true;
-	if (!find_ring(check, &fault) || !want_keys(check, &fault)) {
+	is_found = find_rings(check, &fault);
+	if (!want_keys(check, is_found ? &fault : &other) || !is_found) {
 		check->row->key_fault =
 		    arena_strdup(&check->row->arena, fault.words);
 		add_fault(check->row, &fault);
 		question->are_keys_unknown = true;
+		check->are_keys_lost = fault.kind != FAULT_PERMANENT;
 	}
 }
 
@@ -251,21 +313,34 @@ is_told(enum preflight_reason_kind kind)
 	    && kind != PREFLIGHT_DIFFERS;
 }
 
-static void
-add_reasons(struct check_domain_row *row)
+/* That nothing signs is no news of keys that can't be used or had. */
+static bool
+is_known_better(
+    const struct check_domain_row *row, enum preflight_reason_kind kind)
 {
+	return row->key_fault != NULL
+	    && (kind == PREFLIGHT_DKIM_NONE || kind == PREFLIGHT_DKIM_NO_KEY);
+}
+
+static void
+add_reasons(struct check *check)
+{
+	struct check_domain_row *row = check->row;
 	const struct preflight_judgement *judgement = &row->judgement;
 
 	for (size_t i = 0; i < judgement->reason_count; i++) {
 		const struct preflight_reason *reason = &judgement->reasons[i];
 
+		if (is_known_better(row, reason->kind))
+			continue;
 		grow_worse(row, state_of_reason(reason->kind));
 		if (is_told(reason->kind))
 			add_thing(row, reason->words, reason->mend);
 	}
 	if (judgement->result == PREFLIGHT_TEMPERROR)
 		grow_worse(row, CHECK_DOMAIN_LATER);
-	else if (judgement->result > PREFLIGHT_NO_POLICY)
+	else if (judgement->result > PREFLIGHT_NO_POLICY
+	    && !check->are_keys_lost)
 		grow_worse(row, CHECK_DOMAIN_WRONG);
 }
 
@@ -311,7 +386,7 @@ judge(struct check *check)
 		return false;
 	row->is_judged = true;
 	row->finding = preflight_finding(&story);
-	add_reasons(row);
+	add_reasons(check);
 	judge_mail(check);
 	return ask_opinions(check);
 }
@@ -336,7 +411,8 @@ check_domain(struct check *check, const char *typed)
 	check->asker = asking_begin(check->tools->asking);
 	is_done = check->asker != NULL && judge(check);
 	resolver_end(&check->asker);
-	keys_release(check->tools->keys, &check->ring);
+	for (size_t i = 0; i < check->place_count; i++)
+		keys_release(check->tools->keys, &check->rings[i]);
 	return is_done;
 }
 

@@ -7,16 +7,20 @@ import re
 from harness.bench import Bench
 from harness.case import Case
 from harness.dns import Nsd, ScriptedDns, servfail
+from harness.keys import Keys
 from harness.place import token
 
 BENCH = None
 DNS = None
+RELAYED = None  # the keys that class relay alone has
+SIGNING = ("submission", "local", "relay")
 IP, OTHER, V6 = "192.0.2.10", "192.0.2.11", "2001:db8::10"
 HELO = "mx.provider.example"
 CTL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u202e]")
 GOOD, MISSING, DIFFERENT, REVOKED, SECRET, BARE, LONE = (
     f"{one}.example" for one in ("good", "missing", "different", "revoked",
                                  "secret", "bare", "lone"))
+OUTSIDE, OUTSIDE_WRONG = "outside.example", "outsidewrong.example"
 IDN, A_LABEL = "bücher.example", "xn--bcher-kva.example"
 SPF = f"v=spf1 ip4:{IP} ip6:{V6} -all"
 REJECT = "v=DMARC1; p=reject"
@@ -45,6 +49,7 @@ def zones(keys) -> dict:
     zone = {
         **hosted(GOOD), **hosted(MISSING), **hosted(DIFFERENT),
         **hosted(REVOKED), **hosted(SECRET), **hosted(A_LABEL),
+        **hosted(OUTSIDE), **hosted(OUTSIDE_WRONG), **hosted(f"own.{GOOD}"),
         **hosted("voids.example", spf="v=spf1 a:n1.voids.example "
                  f"a:n2.voids.example a:n3.voids.example ip4:{IP} ip6:{V6} -all"),
         **hosted("bad.example", spf=f"v=spf1 ipv4:{IP} -all"),
@@ -76,17 +81,22 @@ def zones(keys) -> dict:
             text = keys[name.replace(DIFFERENT, GOOD)]
         if domain == REVOKED:
             text = re.sub(r"p=.*", "p=", text)
-        if domain != MISSING:
+        if domain not in (MISSING, OUTSIDE_WRONG):
             zone[name] = [["TXT", text]]
     return zone
 
 
 def setUpModule():
-    global BENCH, DNS
+    global BENCH, DNS, RELAYED
     BENCH = Bench("preflightctl", start=False,
                   keys=(GOOD, MISSING, DIFFERENT, REVOKED, SECRET, A_LABEL))
     try:
-        DNS = Nsd(BENCH.place, zones(BENCH.keys.records)).start()
+        user = BENCH.postern.user
+        RELAYED = Keys(BENCH.place.at("relayed"), user.pw_uid, user.pw_gid)
+        for domain in (OUTSIDE, OUTSIDE_WRONG, f"own.{GOOD}"):
+            RELAYED.add(domain, "out", "ed25519")
+        DNS = Nsd(BENCH.place, zones({**BENCH.keys.records,
+                                      **RELAYED.records})).start()
         os.chmod(BENCH.keys.file(SECRET, "rsa"), 0o644)
         configure()
     except BaseException:
@@ -100,11 +110,18 @@ def tearDownModule():
     BENCH.stop()
 
 
-def configure(**changes):
+def configure(classes=(), own=None, **changes):
+    """own: what these classes have of their own."""
     settings = {"egress": [f"{IP} {HELO}", f"{V6} {HELO}"],
                 **DNS.settings(timeout="5s")}
     settings.update(changes)
+    settings.update({("class", name): own for name in classes})
     BENCH.postern.configure(settings)
+
+
+def dkim(row: dict) -> list:
+    return sorted((one["domain"], one["selector"], one["key"])
+                  for one in row["dkim"])
 
 
 class Ctl(Case):
@@ -527,6 +544,89 @@ class CheckDomain(Ctl):
         self.want(len(states), sum(got["summary"][name] for name in
                                    ("good", "later", "wrong")), "the sum")
         self.want(True, got["summary"]["whole"], "whole")
+
+    def test_all_with_a_directory_of_a_class(self):
+        before = {one["domain"] for one in
+                  self.check("--all", status=1)["domains"]}
+        configure(["relay"], {"keys": RELAYED.path})
+        rows = self.domains("--all", status=1)
+        self.want({OUTSIDE, OUTSIDE_WRONG, f"own.{GOOD}"},
+                  set(rows) - before, "the class's own")
+        self.want(set(), before - set(rows), "left out")
+        self.want(("good", [(OUTSIDE, "out", "good")]),
+                  (rows[OUTSIDE]["state"], dkim(rows[OUTSIDE])),
+                  "checked with the class's key")
+        self.want(("wrong", [(OUTSIDE_WRONG, "out", "missing")]),
+                  (rows[OUTSIDE_WRONG]["state"], dkim(rows[OUTSIDE_WRONG])),
+                  "its record is missing")
+        own = rows[f"own.{GOOD}"]
+        self.want("good", own["state"], f"state of {own}")
+        self.want(["out", *(one[1] for one in dkim(rows[GOOD]))],
+                  sorted([one[1] for one in dkim(own)],
+                         key=lambda selector: selector != "out"),
+                  "its own key in the class, elsewhere its parent's")
+        self.want("good", rows[GOOD]["state"], "of one that is outside alone")
+
+    def test_a_class_hides_no_key_of_the_others(self):
+        """The parent's, which isn't published, signs where a class hasn't the
+        domain's own."""
+        added = RELAYED.add(f"own.{MISSING}", "out", "ed25519")
+        wanted = {(one[1], one[2]) for one in dkim(
+            self.domains(f"own.{MISSING}", status=1)[f"own.{MISSING}"])}
+        configure(["relay"], {"keys": RELAYED.path})
+        try:
+            row = self.domains(f"own.{MISSING}", status=1)[f"own.{MISSING}"]
+        finally:
+            os.remove(added)
+            os.rmdir(os.path.dirname(added))
+        self.want(wanted, {(one[1], one[2]) for one in dkim(row)
+                           if one[1] != "out"}, "its parent's")
+        self.want("wrong", row["state"], "state")
+
+    def test_a_domain_with_keys_in_two_places(self):
+        """All of them sign; and a bad one hides no other."""
+        added = RELAYED.add(GOOD, "out", "ed25519")
+        configure(["relay"], {"keys": RELAYED.path})
+        try:
+            row = self.domains(GOOD, status=1)[GOOD]
+            self.want(("wrong", [(GOOD, "out", "missing")]),
+                      (row["state"], [one for one in dkim(row)
+                                      if one[2] != "good"]), "both")
+            self.assertIn((GOOD, "rsa", "good"), dkim(row))
+            os.chmod(added, 0o644)
+            row = self.domains(GOOD, status=1)[GOOD]
+            self.want_words(row["key_fault"], "chmod 600", added)
+            self.assertIn((GOOD, "rsa", "good"), dkim(row))
+        finally:
+            os.unlink(added)
+            os.rmdir(os.path.dirname(added))
+
+    def test_all_with_classes_alone(self):
+        own = {"keys": RELAYED.path}
+        all_there_are = sorted((OUTSIDE, OUTSIDE_WRONG, f"own.{GOOD}"))
+        configure(SIGNING, own, sign={"keys": ""})
+        self.want(all_there_are, list(self.domains("--all", status=1)),
+                  "where there is no other directory")
+        configure(SIGNING, {**own, "sign": False}, sign={"keys": ""})
+        ran = self.ctl("check-domain", "--all", status=2)
+        self.want_words(ran.err, "there are no keys to be listed")
+
+    def test_all_with_a_map_of_a_class(self):
+        """It can't be listed, which is said; and it is asked for the keys."""
+        own = {"key_map": f"socketmap:unix:{BENCH.place.at('nobody')}:keys"}
+        configure(SIGNING, own, sign={"keys": ""})
+        ran = self.ctl("check-domain", "--all", status=2)
+        self.want_words(ran.err, "socketmap", "can't be listed")
+        configure(["relay"], own)
+        ran = self.ctl("check-domain", "--all", status=1)
+        self.want_words(ran.err, "warning: key_map:", "can't be listed")
+        row = self.domains(OUTSIDE, status=75)[OUTSIDE]
+        self.want_words(row["key_fault"], "socketmap")
+        self.want(("later", [row["key_fault"]]),
+                  (row["state"], [one["words"] for one in row["to_do"]]),
+                  "no more is known of it")
+        row = self.domains(GOOD, status=0)[GOOD]
+        self.want(None, row["key_fault"], "of one in the directory")
 
     def test_many_at_once_keep_their_order(self):
         names = [f"{token()}.example" for _ in range(400)]

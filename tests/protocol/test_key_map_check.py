@@ -174,6 +174,20 @@ class InRedis(Maps):
         self.want(["a.example", "b.example", "key.example",
                    "upper.example"], self.domains(), "with the directory's")
 
+    def test_check_domain_with_the_map_of_a_class(self):
+        self.bench.postern.configure({
+            "store": {"backend": "redis", "url": self.redis.url(),
+                      "password_file": self.password,
+                      "path": self.bench.postern.state},
+            ("class", "relay"): {"key_map": f"redis:{HASH}"}})
+        self.want(["a.example", "b.example", "key.example"], self.domains(),
+                  "domains of the class's map and the directory")
+        ran = self.bench.postern.ctl("check-domain", "--json", "a.example")
+        row, = json.loads(ran.out)["domains"]
+        self.want([("a.example", "ed")],
+                  [(one["domain"], one["selector"]) for one in row["dkim"]],
+                  "the key that the map has")
+
     def test_check_domain_with_tables(self):
         path = self.bench.keys.file("key.example", "ed")
         key_table = self.owned(self.place.write(

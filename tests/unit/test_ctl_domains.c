@@ -1,4 +1,5 @@
 /* The list of domains that check-domain looks at. */
+#include "conf/conf.h"
 #include "conf/maps.h"
 #include "milter/ctl/check_domain_list.h"
 #include "milter/io/tables.h"
@@ -144,7 +145,7 @@ test_keys(void **state)
 	    "a.example;b.example;link.example;upper.example;", &list);
 	(void)path_of(path, "nowhere");
 	assert_false(check_domain_list_keys(&list, &places, &fault));
-	assert_non_null(strstr(fault.words, "sign.keys"));
+	assert_non_null(strstr(fault.words, "key directory "));
 	places.directory = "";
 	assert_false(check_domain_list_keys(&list, &places, &fault));
 	assert_non_null(strstr(fault.words, "sign.keys is empty"));
@@ -224,6 +225,155 @@ test_map(void **state)
 	tables_close(&tables);
 }
 
+/* ---- where keys are ---- */
+
+static struct conf *
+read_conf(const char *name, const char *text)
+{
+	struct conf_errors errors = { NULL, 0 };
+	char path[PATH_BYTES];
+	struct conf *conf = conf_read_text(
+	    path_of(path, "postern.conf"), text, strlen(text), &errors);
+
+	if (conf == NULL)
+		fail_msg("%s: %s", name,
+		    errors.count > 0 ? errors.lines[0] : "no memory");
+	conf_errors_clear(&errors);
+	return conf;
+}
+
+static const char *
+last_of(const char *path)
+{
+	const char *slash = strrchr(path, '/');
+
+	return slash != NULL ? slash + 1 : path;
+}
+
+struct place_case {
+	const char *name;
+	const char *text;
+	const char *want;   /* fallback_domain of each place, if any: what is
+			       to be listed of it */
+	bool needs_default; /* the directory that nobody named is there */
+};
+
+static const struct place_case place_cases[] = {
+	{ "one directory for all", "sign { keys = one }", "one,,;", false },
+	{ "a class's own directory",
+	    "sign { keys = one }\nclass relay { keys = two }", "one,,;two,,;",
+	    false },
+	{ "two classes with the same",
+	    "sign { keys = one }\nclass relay { keys = two }\n"
+	    "class local { keys = two }",
+	    "one,,;two,,;", false },
+	{ "three of them", /* in the order of the classes */
+	    "sign { keys = one }\nclass relay { keys = two }\n"
+	    "class submission { keys = three }",
+	    "one,,;three,,;two,,;", false },
+	{ "one before the last but one",
+	    "sign { keys = one }\nclass submission { keys = two }\n"
+	    "class relay { keys = two }",
+	    "one,,;two,,;", false },
+	{ "a class that doesn't sign",
+	    "sign { keys = one }\nclass relay { sign = no keys = two }",
+	    "one,,;", false },
+	{ "tables of a class beside the directory of all",
+	    "sign { keys = one }\nclass relay { key_table = key.table "
+	    "signing_table = signing.table }",
+	    "one,,;,key.table,;", false },
+	{ "a class without the tables of all",
+	    "sign { keys = one key_table = key.table signing_table = "
+	    "signing.table }\nclass relay { key_table = \"\" "
+	    "signing_table = \"\" }",
+	    "one,key.table,;,,;", false },
+	{ "a class's own map",
+	    "sign { keys = one }\nclass relay { key_map = socketmap:unix:/s:m "
+	    "}",
+	    "one,,;,,m;", false },
+	{ "the map of all beside a class's directory",
+	    "sign { keys = one key_map = socketmap:unix:/s:m }\n"
+	    "class relay { keys = two }",
+	    "one,,m;two,,;", false },
+	{ "maps of one name at two sockets",
+	    "sign { keys = one key_map = socketmap:unix:/s:m }\n"
+	    "class relay { key_map = socketmap:unix:/t:m }",
+	    "one,,m;,,m;", false },
+	{ "another fallback_domain is no other place to list",
+	    "sign { keys = one }\n"
+	    "class relay { fallback_domain = f.example }",
+	    "one,,;f.example:,,;", false },
+	{ "no directory but those of classes",
+	    "sign { keys = \"\" }\nclass submission { keys = two }\n"
+	    "class local { keys = two }\nclass relay { keys = one }",
+	    ",,;two,,;one,,;", false },
+	{ "nobody named the directory, and there is no other", "mode = observe",
+	    "keys,,;", false },
+	{ "nobody named it, and it isn't there", "class relay { keys = two }",
+	    ",,;two,,;", false },
+	{ "nobody named it, and it is there", "class relay { keys = two }",
+	    "keys,,;two,,;", true },
+};
+
+/* Only the machine knows which of two cases it can show. */
+static bool
+is_other_machines(const struct place_case *c, const struct conf *conf)
+{
+	bool is_named = strncmp(c->text, "sign", strlen("sign")) == 0;
+	bool is_there = access(conf->sign.places.directory, F_OK) == 0;
+
+	return !is_named && strchr(c->text, '{') != NULL
+	    && is_there != c->needs_default;
+}
+
+static void
+check_place_case(const struct place_case *c)
+{
+	const struct sign_conf *places[CHECK_DOMAIN_PLACES];
+	struct key_places once[CHECK_DOMAIN_PLACES];
+	struct conf *conf = read_conf(c->name, c->text);
+	size_t count = check_domain_places(conf, places);
+	char got[TEXT_BYTES];
+	size_t length = 0;
+
+	got[0] = '\0';
+	check_domain_places_once(conf, places, count, once);
+	for (size_t i = 0; i < count; i++)
+		length += (size_t)snprintf(got + length, sizeof(got) - length,
+		    "%s%s%s,%s,%s;", places[i]->fallback_domain,
+		    *places[i]->fallback_domain != '\0' ? ":" : "",
+		    last_of(once[i].directory), last_of(once[i].key_table),
+		    once[i].map != NULL ? once[i].map->name : "");
+	if (!is_other_machines(c, conf) && strcmp(c->want, got) != 0)
+		fail_msg("%s: wanted %s, got %s", c->name, c->want, got);
+	assert_ptr_equal(&conf->sign, places[0]);
+	conf_release(&conf);
+}
+
+static void
+test_places(void **state)
+{
+	static const char keys[] = "one a.example:s:/k/a\n";
+	static const char signs[] = "a.example one\n";
+	static const char *const names[] = { "one", "two", "three" };
+	char path[PATH_BYTES];
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
+		assert_int_equal(0, mkdir(path_of(path, names[i]), 0700));
+	write_file("key.table", keys, sizeof(keys) - 1);
+	write_file("signing.table", signs, sizeof(signs) - 1);
+	assert_int_equal(0, chmod(path_of(path, "key.table"), 0600));
+	assert_int_equal(0, chmod(path_of(path, "signing.table"), 0600));
+	for (size_t i = 0; i < sizeof(place_cases) / sizeof(place_cases[0]);
+	     i++)
+		check_place_case(&place_cases[i]);
+	(void)unlink(path_of(path, "key.table"));
+	(void)unlink(path_of(path, "signing.table"));
+	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
+		(void)rmdir(path_of(path, names[i]));
+}
+
 static void
 test_many(void **state)
 {
@@ -275,6 +425,7 @@ main(void)
 		cmocka_unit_test(test_keys),
 		cmocka_unit_test(test_tables),
 		cmocka_unit_test(test_map),
+		cmocka_unit_test(test_places),
 		cmocka_unit_test(test_many),
 	};
 
