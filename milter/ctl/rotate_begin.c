@@ -267,6 +267,16 @@ decide(struct choice *choice)
 
 /* ---- the rotation ---- */
 
+bool
+rotate_may_have_first(const struct rotate_order *order, const char *domain)
+{
+	const struct key_order wanted = { .domain = domain,
+		.selector = "any",
+		.algorithm = KEY_ED25519_SHA256 };
+
+	return !order->must_have_key && keys_may_make(&wanted, NULL);
+}
+
 static bool
 prepare(struct choice *choice, const struct rotation *before)
 {

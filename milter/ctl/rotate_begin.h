@@ -27,6 +27,10 @@ struct rotate_order {
 	uint64_t older_than_s;      /* and those whose newest key is younger */
 };
 
+/* May domain, if it has no key, get one, and a directory for that? */
+bool
+rotate_may_have_first(const struct rotate_order *order, const char *domain);
+
 /* Begin a rotation of row->domain, with files open and locked: decide, and
  * write the state. before is what an earlier one has left, or NULL. True:
  * row->rotation is there to be carried on. False: row->outcome is set. */

@@ -12,6 +12,7 @@ enum { ROTATE_CREW_MOST = 64 };
 
 /* What is done with a domain, and with what became of it. */
 struct rotate_job {
+	const char *keys; /* the directory of all domains */
 	struct rotate_row *(*work)(void *context, const char *domain);
 	/* One at a time, as they come. */
 	void (*take)(void *context, struct rotate_row *row);
@@ -19,8 +20,9 @@ struct rotate_job {
 };
 
 /* Do job with every domain of list, at_once at a time (at most
- * ROTATE_CREW_MOST). False with words: no thread, or no memory; then some were
- * not done. */
+ * ROTATE_CREW_MOST). False with words: no thread, or no memory, or, as
+ * FAULT_PERMANENT, nothing can be written below keys (rotate_state_has_room()),
+ * which every domain would fail by; then some were not done. */
 bool rotate_crew(const struct rotate_job *job,
     const struct check_domain_list *list, size_t at_once, struct fault *fault);
 

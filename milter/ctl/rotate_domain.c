@@ -452,17 +452,6 @@ go_on(const struct rotate_tools *tools, const struct rotate_files *files,
 	}
 }
 
-/* A domain without any key gets a directory only if it is to have one. */
-static bool
-may_be_made(const struct rotate_order *order, const struct rotate_row *row)
-{
-	const struct key_order wanted = { .domain = row->domain,
-		.selector = "any",
-		.algorithm = KEY_ED25519_SHA256 };
-
-	return !order->must_have_key && keys_may_make(&wanted, NULL);
-}
-
 struct rotate_row *
 rotate_domain_start(const struct rotate_tools *tools,
     const struct rotate_order *order, const char *domain, bool is_alone)
@@ -474,7 +463,8 @@ rotate_domain_start(const struct rotate_tools *tools,
 
 	if (row == NULL)
 		return NULL;
-	if (open_files(tools, row, may_be_made(order, row), &files, &is_there)
+	if (open_files(tools, row, rotate_may_have_first(order, domain), &files,
+		&is_there)
 	    && need_state(tools, row)) {
 		before = row->rotation;
 		if (!is_there) {

@@ -75,7 +75,12 @@ tell_of_others(const struct ctl *ctl)
 static bool
 run(struct many *many, const struct rotate_speed *speed, struct fault *fault)
 {
-	const struct rotate_job job = { work, take, many };
+	const struct rotate_job job = {
+		.keys = many->ctl->conf->sign.places.directory,
+		.work = work,
+		.take = take,
+		.context = many
+	};
 	bool is_whole;
 
 	if (!find_domains(many, fault)
@@ -85,8 +90,18 @@ run(struct many *many, const struct rotate_speed *speed, struct fault *fault)
 	many->tools.is_patient = many->order == NULL;
 	rotate_report_begin(&many->report, &many->list);
 	is_whole = rotate_crew(&job, &many->list, (size_t)speed->jobs, fault);
-	rotate_report_end(&many->report, is_whole);
+	rotate_report_end(
+	    &many->report, is_whole || many->report.done == many->report.total);
 	return is_whole;
+}
+
+/* That no domain can go on is a failure of the domains, not of the call. */
+static int
+end_early(const struct many *many, const struct fault *fault)
+{
+	int status = ctl_fail(fault);
+
+	return status == CTL_USAGE && many->report.done > 0 ? CTL_NO : status;
 }
 
 static int
@@ -96,9 +111,9 @@ finish(struct many *many, const struct rotate_speed *speed)
 	int status;
 
 	many->report.is_json = many->ctl->is_json;
-	many->report.has_progress = isatty(STDERR_FILENO) == 1;
+	many->report.bar.is_wanted = isatty(STDERR_FILENO) == 1;
 	status = run(many, speed, &fault) ? status_of(&many->report)
-					  : ctl_fail(&fault);
+					  : end_early(many, &fault);
 	rotate_world_close(&many->world);
 	check_domain_list_clear(&many->list);
 	return status;

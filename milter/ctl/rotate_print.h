@@ -3,33 +3,31 @@
 #define MILTER_CTL_ROTATE_PRINT_H
 
 #include "milter/ctl/check_domain_list.h"
+#include "milter/ctl/print.h"
 #include "milter/ctl/rotate_steps.h"
 
 #include <stdbool.h>
 #include <stddef.h>
-#include <stdint.h>
 #include <stdio.h>
 
 /* A table of many domains, as it is printed row by row. */
 struct rotate_report {
 	/* Set before it begins. */
 	bool is_json;
-	bool has_progress; /* a bar on standard error */
-	bool is_brief;     /* no rows of those that nothing happened to */
-	bool hides_done;   /* finished rotations are only counted */
-	bool is_status;    /* records stand below their rows */
-	bool has_records;  /* records go to standard output, and all else to
-			      standard error */
-	size_t total;
+	bool is_brief;        /* no rows of those that nothing happened to */
+	bool hides_done;      /* finished rotations are only counted */
+	bool is_status;       /* records stand below their rows */
+	bool has_records;     /* records go to standard output, and all else to
+				 standard error */
+	struct print_bar bar; /* of it, whether it is wanted */
 
+	size_t total;
 	size_t done;
 	size_t counts[ROTATE_OUTCOMES];
 	size_t begun; /* rotations that are new */
 	size_t printed;
 	size_t troubles; /* rows that went wrong, where it is brief */
 	int width;       /* of the domains */
-	bool is_bar_shown;
-	uint64_t bar_ms;
 };
 
 /* In words what is to be known of it, in the arena of the row: "2 of 4 name

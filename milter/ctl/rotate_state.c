@@ -11,7 +11,12 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+enum { TRIAL_BYTES = 16384 }; /* more than most domains need */
+
 static const char folder[] = ".rotate";
+
+/* No domain's names: these have one dot before them at most. */
+static const char trial[] = "..trial", hidden_trial[] = "..trial.new";
 
 static char *
 path_of(const char *keys, const char *prefix, const char *domain)
@@ -166,6 +171,62 @@ rotate_state_write(
 	free(path);
 	return is_written;
 }
+
+/* ---- is there room? ---- */
+
+/* What to do about what stops every domain; NULL: error doesn't. */
+static const char *
+cure_of(int error)
+{
+	switch (error) {
+	case ENOSPC:
+	case EDQUOT:
+		return "make room there, then call again";
+	case EROFS:
+		return "let it be written to; of a systemd service, by its "
+		       "ReadWritePaths";
+	case EACCES:
+	case EPERM:
+		return "let the daemon's user write there";
+	default:
+		return NULL;
+	}
+}
+
+/* As a state is written, since what is full may say so only at the end. 0, or
+ * an errno. */
+static int
+try_to_write(const char *keys)
+{
+	char text[TRIAL_BYTES];
+	int directory = open_folder(keys);
+	int error;
+
+	if (directory < 0)
+		return errno;
+	memset(text, '\n', sizeof(text) - 1);
+	text[sizeof(text) - 1] = '\0';
+	error = replace(directory, trial, hidden_trial, text) ? 0 : errno;
+	(void)unlinkat(directory, trial, 0);
+	close(directory);
+	return error;
+}
+
+bool
+rotate_state_has_room(const char *keys, struct fault *fault)
+{
+	int error = try_to_write(keys);
+	const char *cure = cure_of(error);
+
+	if (cure == NULL)
+		return true;
+	fault_set(fault, FAULT_PERMANENT,
+	    "%s/%s: nothing can be written there: %s: %s", keys, folder,
+	    strerror(error), cure);
+	return false;
+}
+
+/* ---- its end, and all there are ---- */
 
 bool
 rotate_state_remove(const char *keys, const char *domain, struct fault *fault)

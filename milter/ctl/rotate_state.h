@@ -137,6 +137,12 @@ bool rotate_state_read(const char *keys, const char *domain,
 bool rotate_state_write(
     const char *keys, const struct rotation *rotation, struct fault *fault);
 
+/* Can anything be written where states are, on whose disk the keys are too? To
+ * be asked after a domain has failed: false, with words that name the place and
+ * the cure, if no other can do better: the disk or the quota is full, or nobody
+ * may write there. What may pass by itself counts as yes. */
+bool rotate_state_has_room(const char *keys, struct fault *fault);
+
 /* Forget domain; no state is no fault. To be called with the domain locked. */
 bool
 rotate_state_remove(const char *keys, const char *domain, struct fault *fault);

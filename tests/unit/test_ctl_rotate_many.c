@@ -9,10 +9,31 @@
 
 #include <cmocka.h>
 
+#include <errno.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/syscall.h>
+#include <unistd.h>
 
 enum { DOMAINS = 60, THREADS = 8 };
+
+/* So many calls write something, then all end with error; 0: none does. */
+static _Atomic long room;
+static _Atomic int error;
+
+/* Stands in for the C library's in all that is linked here. */
+ssize_t
+write(int fd, const void *data, size_t length)
+{
+	int now = atomic_load(&error);
+
+	if (now != 0 && atomic_fetch_sub(&room, 1) <= 0) {
+		errno = now;
+		return -1;
+	}
+	return syscall(SYS_write, fd, data, length);
+}
 
 struct run {
 	struct rotate_bed bed;
@@ -63,7 +84,7 @@ test_all(void **state)
 {
 	static struct run run;
 	struct check_domain_list list = { .count = 0 };
-	const struct rotate_job job = { start, take, &run };
+	const struct rotate_job job = { run.bed.keys, start, take, &run };
 	struct fault fault;
 
 	(void)state;
@@ -90,7 +111,7 @@ test_no_memory(void **state)
 {
 	struct run run = { .taken = 0 };
 	struct check_domain_list list = { .count = 0 };
-	const struct rotate_job job = { start_some, take, &run };
+	const struct rotate_job job = { "", start_some, take, &run };
 	struct fault fault;
 
 	(void)state;
@@ -99,6 +120,123 @@ test_no_memory(void **state)
 	assert_int_equal(FAULT_MEMORY, fault.kind);
 	assert_true(run.taken <= 20);
 	check_domain_list_clear(&list);
+}
+
+/* ---- nothing can be written ---- */
+
+struct trouble {
+	const char *name;
+	int error;
+	long files;       /* written before it */
+	const char *cure; /* NULL: it isn't the same for every domain */
+};
+
+static size_t
+failures(const struct run *run)
+{
+	return run->counts[ROTATE_LATER] + run->counts[ROTATE_FAILED];
+}
+
+/* One error that names the place, at most one failure of each thread, and the
+ * rest isn't touched. */
+static void
+want_end(const struct trouble *trouble, const struct run *run, bool is_whole,
+    const struct fault *fault)
+{
+	if (trouble->cure == NULL) {
+		if (!is_whole || run->taken != DOMAINS || failures(run) == 0)
+			fail_msg("%s: wanted all tried, got %zu: %s",
+			    trouble->name, run->taken, fault->words);
+		return;
+	}
+	if (is_whole || fault->kind != FAULT_PERMANENT
+	    || strncmp(fault->words, run->bed.keys, strlen(run->bed.keys)) != 0
+	    || strstr(fault->words, strerror(trouble->error)) == NULL
+	    || strstr(fault->words, trouble->cure) == NULL)
+		fail_msg("%s: wanted \"%s/...: %s: ...%s\", got \"%s\"",
+		    trouble->name, run->bed.keys, strerror(trouble->error),
+		    trouble->cure, is_whole ? "(whole)" : fault->words);
+	if (failures(run) == 0 || failures(run) > THREADS
+	    || run->taken == DOMAINS)
+		fail_msg("%s: wanted 1 to %d failures, got %zu of %zu",
+		    trouble->name, THREADS, failures(run), run->taken);
+}
+
+static struct rotate_row *
+carry_on(void *context, const char *domain)
+{
+	struct run *run = context;
+
+	return rotate_domain_continue(&run->bed.tools, domain);
+}
+
+/* When there is room again, all come as far as if there had always been. */
+static void
+want_nothing_lost(
+    const char *name, struct run *run, const struct check_domain_list *list)
+{
+	const struct rotate_job begin = { run->bed.keys, start, take, run };
+	const struct rotate_job go_on = { run->bed.keys, carry_on, take, run };
+	struct fault fault;
+
+	assert_true(rotate_crew(&begin, list, THREADS, &fault));
+	memset(run->counts, 0, sizeof(run->counts));
+	assert_true(rotate_crew(&go_on, list, THREADS, &fault));
+	if (run->counts[ROTATE_WAITS] != DOMAINS)
+		fail_msg("%s: then wanted %d waiting, got %zu", name, DOMAINS,
+		    run->counts[ROTATE_WAITS]);
+	for (size_t i = 0; i < list->count; i++)
+		rotate_want(list->names[i], "20261123.pending old.private ",
+		    rotate_bed_files(&run->bed, list->names[i]));
+	rotate_want(name, "",
+	    strstr(rotate_bed_files(&run->bed, ".rotate"), "..trial") == NULL
+		? ""
+		: "a trial is left");
+}
+
+static void
+run_into(const struct trouble *trouble)
+{
+	static struct run run;
+	struct check_domain_list list = { .count = 0 };
+	const struct rotate_job job = { run.bed.keys, start, take, &run };
+	struct fault fault = { .words = "" };
+	bool is_whole;
+
+	run = (struct run){ .taken = 0 };
+	rotate_bed_open(&run.bed);
+	run.bed.order.must_have_key = true;
+	fill(&list);
+	for (size_t i = 0; i < list.count; i++)
+		rotate_bed_key(
+		    &run.bed, list.names[i], "old", KEY_ED25519_SHA256, 9);
+	atomic_store(&room, trouble->files);
+	atomic_store(&error, trouble->error);
+	is_whole = rotate_crew(&job, &list, THREADS, &fault);
+	atomic_store(&error, 0);
+	want_end(trouble, &run, is_whole, &fault);
+	want_nothing_lost(trouble->name, &run, &list);
+	check_domain_list_clear(&list);
+	rotate_bed_close(&run.bed);
+}
+
+static void
+test_no_room(void **state)
+{
+	static const struct trouble troubles[] = {
+		{ "a full disk", ENOSPC, 0, "make room" },
+		{ "full after a state", ENOSPC, 1, "make room" },
+		{ "full after some", ENOSPC, THREADS + 3, "make room" },
+		{ "full after many", ENOSPC, 100, "make room" },
+		{ "a full quota", EDQUOT, 2, "make room" },
+		{ "a read-only disk", EROFS, 0, "be written to" },
+		{ "another user's", EACCES, 0, "the daemon's user" },
+		{ "a broken disk", EIO, 5, NULL },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(troubles) / sizeof(*troubles); i++)
+		run_into(&troubles[i]);
 }
 
 /* Give a row's outcome back, which must be that. */
@@ -166,6 +304,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_all),
 		cmocka_unit_test(test_no_memory),
+		cmocka_unit_test(test_no_room),
 		cmocka_unit_test(test_patience),
 	};
 
