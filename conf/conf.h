@@ -144,7 +144,7 @@ struct preflight_conf {
  * class has them (the sections' values, overridden by the class's). */
 struct class_conf {
 	enum mode mode; /* daemon's MODE_OBSERVE is folded in */
-	bool sign;
+	bool sign;      /* of CLASS_INBOUND none of these three is set */
 	bool limits;
 	bool preflight;
 	uint64_t max_recipients; /* of one message; 0: any number */

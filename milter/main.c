@@ -117,12 +117,6 @@ check_map(struct complaint *complaint, size_t most)
 	redis_pool_close(&pool);
 }
 
-static bool
-is_signing(const struct conf *conf, int class)
-{
-	return class != CLASS_INBOUND && conf->classes[class].sign;
-}
-
 /* What of a class's places no class before it has. */
 static struct key_places
 places_of(const struct conf *conf, int class)
@@ -130,7 +124,7 @@ places_of(const struct conf *conf, int class)
 	struct key_places places = conf->classes[class].sign_conf.places;
 
 	for (int i = 0; i < class; i++)
-		if (is_signing(conf, i))
+		if (conf->classes[i].sign)
 			key_places_leave_out(
 			    &places, &conf->classes[i].sign_conf.places);
 	return places;
@@ -147,7 +141,7 @@ check_places(const struct conf *conf, size_t most)
 	for (int i = 0; i < CLASS_COUNT; i++) {
 		struct key_places places = places_of(conf, i);
 
-		if (!is_signing(conf, i))
+		if (!conf->classes[i].sign)
 			continue;
 		if (!conf_is_set(
 			conf, section_of(conf, i, "keys", shown), "keys")
@@ -185,7 +179,7 @@ warn_of_keys(const struct conf *conf)
 	for (int i = 0; keys != NULL && i < CLASS_COUNT; i++) {
 		const struct sign_conf *sign = &conf->classes[i].sign_conf;
 
-		if (!is_signing(conf, i) || sign->places.map != NULL)
+		if (!conf->classes[i].sign || sign->places.map != NULL)
 			continue;
 		warn_of_keyless(conf, keys, "also_sign", sign, sign->also_sign);
 		warn_of_keyless(

@@ -11,7 +11,7 @@ static bool
 check_rules(const struct conf *conf, struct fault *fault)
 {
 	for (size_t i = 0; i < CLASS_COUNT; i++)
-		if (i != CLASS_INBOUND && conf->classes[i].sign
+		if (conf->classes[i].sign
 		    && !signer_check_rules(
 			&conf->classes[i].sign_conf.rules, fault))
 			return false;

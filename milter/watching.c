@@ -30,7 +30,7 @@ is_told(const struct watching *watching, int class, const struct fault *fault)
 static bool
 has_tables(const struct conf *conf, int class)
 {
-	return class != CLASS_INBOUND && conf->classes[class].sign
+	return conf->classes[class].sign
 	    && *conf->classes[class].sign_conf.places.key_table != '\0';
 }
 

@@ -12,7 +12,7 @@ static bool
 has_key_map(const struct conf *conf)
 {
 	for (int i = 0; i < CLASS_COUNT; i++)
-		if (i != CLASS_INBOUND && conf->classes[i].sign
+		if (conf->classes[i].sign
 		    && conf->classes[i].sign_conf.places.map != NULL)
 			return true;
 	return conf->sign.places.map != NULL;

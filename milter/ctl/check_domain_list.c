@@ -154,7 +154,7 @@ check_domain_places(const struct conf *conf,
 	for (int i = 0; i < CLASS_COUNT; i++) {
 		const struct class_conf *class = &conf->classes[i];
 
-		if (i != CLASS_INBOUND && class->sign
+		if (class->sign
 		    && !is_among(places_out, count, &class->sign_conf))
 			places_out[count++] = &class->sign_conf;
 	}

@@ -134,6 +134,24 @@ places_are_remembered(void **state)
 }
 
 static void
+mail_of_class_inbound_is_left_alone(void **state)
+{
+	struct conf_errors errors;
+	struct conf *conf = conf_read_text(file, "", 0, &errors);
+
+	(void)state;
+	if (conf == NULL)
+		fail_with("defaults", &errors);
+	for (int i = 0; i < CLASS_COUNT; i++)
+		if (conf->classes[i].sign != (i != CLASS_INBOUND)
+		    || conf->classes[i].limits != (i != CLASS_INBOUND)
+		    || conf->classes[i].preflight != (i != CLASS_INBOUND))
+			fail_msg("class %s: not as it should be",
+			    facts_class_name((enum traffic_class)i));
+	conf_release(&conf);
+}
+
+static void
 the_listener_of_a_connection_is_found(void **state)
 {
 	static const char text[] = "listener 587 { require_auth = yes }\n"
@@ -297,6 +315,7 @@ main(void)
 		cmocka_unit_test(a_missing_file_is_told),
 		cmocka_unit_test(a_directory_is_included),
 		cmocka_unit_test(places_are_remembered),
+		cmocka_unit_test(mail_of_class_inbound_is_left_alone),
 		cmocka_unit_test(the_listener_of_a_connection_is_found),
 		cmocka_unit_test(owners_are_counted),
 		cmocka_unit_test(the_sample_is_good),
