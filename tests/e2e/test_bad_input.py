@@ -181,8 +181,7 @@ class Startup(Case):
             paths.append(self.bench.place.at(name))
             with open(paths[-1], "w", encoding="ascii") as file:
                 file.write("# none yet\n")
-            os.chmod(paths[-1], 0o600)
-            os.chown(paths[-1], self.bench.postern.user.pw_uid, -1)
+            self.bench.postern.own(paths[-1])
         self.bench.postern.configure({("class", "relay"): {
             "key_table": paths[0], "signing_table": paths[1]}})
         self.want_told_once()

@@ -2,7 +2,6 @@
 that wait for a restart, and what postern -t warns of."""
 
 import json
-import os
 
 from harness.bench import Bench
 from harness.case import Case
@@ -46,13 +45,11 @@ class Told(Case):
         return lines
 
     def tables(self, keys: str, mode: int = 0o640) -> dict:
-        user = BENCH.postern.user
         key_table = BENCH.place.write("key.table", keys)
         signing_table = BENCH.place.write(
             "signing.table", "*@a.example good\n")
         for path in (key_table, signing_table):
-            os.chown(path, user.pw_uid, user.pw_gid)
-            os.chmod(path, mode)
+            BENCH.postern.own(path, mode)
         self.key_table = key_table
         return {"sign": {"key_table": key_table,
                          "signing_table": f"refile:{signing_table}"}}

@@ -194,6 +194,12 @@ class Postern:
             **dns.nothing().settings(),
         }
 
+    def own(self, path: str, mode: int = 0o600) -> str:
+        """Give the file at path to the daemon's user."""
+        os.chown(path, self.user.pw_uid, self.user.pw_gid)
+        os.chmod(path, mode)
+        return path
+
     def configure(self, settings: dict, extra: str = "") -> str:
         """Write the configuration (the daemon learns of it by reload() or
         start())."""

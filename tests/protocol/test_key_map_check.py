@@ -2,7 +2,6 @@
 start, and by posternctl check-domain --all."""
 
 import json
-import os
 
 from harness import lmdbmap, message
 from harness.bench import Bench
@@ -36,13 +35,6 @@ class Maps(Case):
         path = cls.bench.keys.file("key.example", selector)
         with open(path, encoding="ascii") as file:
             return f"{selector} {file.read()}"
-
-    @classmethod
-    def owned(cls, path: str, mode: int = 0o600) -> str:
-        user = cls.bench.postern.user
-        os.chown(path, user.pw_uid, user.pw_gid)
-        os.chmod(path, mode)
-        return path
 
     def story(self):
         return self.bench.story()
@@ -87,7 +79,7 @@ class InRedis(Maps):
         cls.redis = Server(cls.place)
         cls.redis.start()
         cls.addClassCleanup(cls.redis.stop)
-        cls.password = cls.owned(
+        cls.password = cls.bench.postern.own(
             cls.place.write("password", cls.redis.password))
 
     def setUp(self):
@@ -190,9 +182,9 @@ class InRedis(Maps):
 
     def test_check_domain_with_tables(self):
         path = self.bench.keys.file("key.example", "ed")
-        key_table = self.owned(self.place.write(
+        key_table = self.bench.postern.own(self.place.write(
             "key.table", f"k t.example:ed:{path}\nl a.example:ed:{path}\n"))
-        signing_table = self.owned(self.place.write(
+        signing_table = self.bench.postern.own(self.place.write(
             "signing.table", "*@t.example k\n"))
         self.configure_redis(key_table=key_table,
                              signing_table=f"refile:{signing_table}")
@@ -208,7 +200,7 @@ class InCluster(Maps):
         cls.cluster = Cluster(cls.place)
         cls.addClassCleanup(cls.cluster.kill)
         cls.cluster.start()
-        cls.password = cls.owned(
+        cls.password = cls.bench.postern.own(
             cls.place.write("password", cls.cluster.password))
 
     def test_whichever_node_has_it(self):
@@ -238,7 +230,7 @@ class InLmdb(Maps):
     def write(self, entries: dict, ending: bytes = b"\0",
               mode: int = 0o600) -> None:
         lmdbmap.write(self.path, entries, ending)
-        self.owned(self.path, mode)
+        self.bench.postern.own(self.path, mode)
         self.configure(f"lmdb:{self.path}")
 
     def test_faults_are_told(self):

@@ -45,13 +45,6 @@ class Places(Case):
         cls.bench.postern.configure({**PLENTY, **cls.settings()})
         cls.bench.postern.start()
 
-    @classmethod
-    def owned(cls, path: str, mode: int = 0o600) -> str:
-        user = cls.bench.postern.user
-        os.chown(path, user.pw_uid, user.pw_gid)
-        os.chmod(path, mode)
-        return path
-
     def story(self):
         return self.bench.story()
 
@@ -171,9 +164,9 @@ class Tables(Places):
             shutil.move(keys.file(domain, "rsa"),
                         cls.owned_place(domain, "rsa"))
             shutil.rmtree(os.path.dirname(keys.file(domain, "ed")))
-        cls.owned(shutil.copy(cls.owned_place("a.example", "rsa"),
+        cls.bench.postern.own(shutil.copy(cls.owned_place("a.example", "rsa"),
                               cls.owned_place("a.example", "copy")))
-        cls.owned(shutil.copy(cls.owned_place("a.example", "rsa"),
+        cls.bench.postern.own(shutil.copy(cls.owned_place("a.example", "rsa"),
                               cls.owned_place("a.example", "gone")))
         cls.key_table = place.write("opendkim/key.table", f"""\
 # name      value
@@ -235,7 +228,7 @@ broken  elsewhere.example:rsa:{cls.away}/a.example-gone
         self.bench.keys.add("each.example", "sel", "ed25519")
         path = self.bench.keys.file("each.example", "sel")
         shutil.move(path, self.owned_place("each.example", "sel"))
-        self.owned(self.owned_place("each.example", "sel"))
+        self.bench.postern.own(self.owned_place("each.example", "sel"))
         self.want_by(login, "each.example/sel")
 
     def test_one_key_for_whom_the_table_lists(self):
@@ -249,7 +242,7 @@ broken  elsewhere.example:rsa:{cls.away}/a.example-gone
         self.bench.keys.add("i.example", "sel", "ed25519")
         shutil.move(self.bench.keys.file("i.example", "sel"),
                     self.owned_place("i.example", "sel"))
-        self.owned(self.owned_place("i.example", "sel"))
+        self.bench.postern.own(self.owned_place("i.example", "sel"))
         login = f"{token()}@i.example"
         fields = self.want_by(login, "i.example/sel")
         self.want(["news@i.example"], [tag(one, "i") for one in fields], "i=")
@@ -284,7 +277,7 @@ class FirstMatch(Places):
         lines = ""
         for domain in ("a.example", "b.example"):
             for selector in ("ed", "rsa"):
-                path = cls.owned(shutil.move(
+                path = cls.bench.postern.own(shutil.move(
                     keys.file(domain, selector),
                     place.at(f"{domain}-{selector}")))
                 lines += f"{domain}-{selector} {domain}:{selector}:{path}\n"
@@ -333,7 +326,7 @@ class InRedis(Places):
         cls.redis = Server(cls.place)
         cls.redis.start()
         cls.addClassCleanup(cls.redis.stop)
-        cls.password = cls.owned(
+        cls.password = cls.bench.postern.own(
             cls.place.write("password", cls.redis.password))
         cls.put("a.example", "rsa", "ed")
 
