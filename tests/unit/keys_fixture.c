@@ -1,6 +1,7 @@
 #include "tests/unit/keys_fixture.h"
 
 #include "milter/io/keys_public.h"
+#include "tests/unit/public_text.h"
 
 #include <dirent.h>
 #include <fcntl.h>
@@ -10,7 +11,6 @@
 #include <openssl/evp.h>
 #include <openssl/param_build.h>
 #include <openssl/pem.h>
-#include <openssl/x509.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -119,34 +119,12 @@ random_rsa(int bits)
 }
 
 static void
-note_public(enum key_text which, EVP_PKEY *pkey)
-{
-	unsigned char raw[32], *der = raw;
-	size_t raw_length = sizeof(raw);
-	int length = sizeof(raw);
-
-	if (which == TEXT_ED25519)
-		assert_int_equal(
-		    1, EVP_PKEY_get_raw_public_key(pkey, raw, &raw_length));
-	else {
-		der = NULL;
-		length = i2d_PUBKEY(pkey, &der);
-		assert_true(length > 0);
-	}
-	publics[which] = calloc(1, (size_t)length * 2);
-	assert_non_null(publics[which]);
-	EVP_EncodeBlock((unsigned char *)publics[which], der, length);
-	if (der != raw)
-		OPENSSL_free(der);
-}
-
-static void
 take(enum key_text which, EVP_PKEY *pkey)
 {
 	assert_non_null(pkey);
 	texts[which] = private_text(pkey, false, false);
 	if (which == TEXT_ED25519)
-		note_public(which, pkey);
+		publics[which] = public_text(pkey);
 	EVP_PKEY_free(pkey);
 }
 
@@ -164,8 +142,8 @@ key_texts_make(void **state)
 	texts[TEXT_ENCRYPTED_OLD] = private_text(rsa, true, true);
 	assert_int_equal(1, PEM_write_bio_PUBKEY(bio, rsa));
 	texts[TEXT_PUBLIC] = text_of(bio);
-	note_public(TEXT_RSA, rsa);
-	note_public(TEXT_RSA_OLD, rsa);
+	publics[TEXT_RSA] = public_text(rsa);
+	publics[TEXT_RSA_OLD] = public_text(rsa);
 	EVP_PKEY_free(rsa);
 	take(TEXT_ED25519, EVP_PKEY_Q_keygen(NULL, NULL, "ED25519"));
 	take(TEXT_EC, EVP_PKEY_Q_keygen(NULL, NULL, "EC", "P-256"));

@@ -1,7 +1,8 @@
 #include "tests/unit/signer_fixture.h"
 
+#include "tests/unit/public_text.h"
+
 #include <openssl/evp.h>
-#include <openssl/x509.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -43,32 +44,6 @@ signer_engine_name(enum signing_engine engine)
 	return engine == SIGNING_POSTERN ? "postern" : "opendkim";
 }
 
-/* p= of a key's record. */
-static char *
-public_of(EVP_PKEY *pkey)
-{
-	unsigned char raw[32];
-	size_t raw_length = sizeof(raw);
-	unsigned char *der = raw;
-	int length = sizeof(raw);
-	char *text;
-
-	if (EVP_PKEY_is_a(pkey, "ED25519") == 1)
-		assert_int_equal(
-		    1, EVP_PKEY_get_raw_public_key(pkey, raw, &raw_length));
-	else {
-		der = NULL;
-		length = i2d_PUBKEY(pkey, &der);
-	}
-	assert_true(length > 0);
-	text = malloc((size_t)length * 4 / 3 + 8);
-	assert_non_null(text);
-	EVP_EncodeBlock((unsigned char *)text, der, length);
-	if (der != raw)
-		OPENSSL_free(der);
-	return text;
-}
-
 int
 signer_make_keys(void **state)
 {
@@ -81,7 +56,7 @@ signer_make_keys(void **state)
 		    ? EVP_PKEY_Q_keygen(NULL, NULL, "RSA", rsa_bits[i])
 		    : EVP_PKEY_Q_keygen(NULL, NULL, "ED25519");
 		assert_non_null(key->pkey);
-		publics[i] = public_of(key->pkey);
+		publics[i] = public_text(key->pkey);
 	}
 	return 0;
 }
