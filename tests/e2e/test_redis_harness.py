@@ -171,6 +171,16 @@ class Sentinels(Harness):
         second.start()
         self.assertIs(second, self.redis.wait_for_replica())
 
+    def test_sentinel_not_let_run(self):
+        """Longer than it allows by itself: it goes on at once."""
+        sentinel = self.redis.sentinels[0]
+        sentinel.pause()
+        time.sleep(3)
+        sentinel.resume()
+        time.sleep(1)  # its clock is asked ten times a second
+        said = sentinel.call("INFO", "sentinel").decode()
+        self.assertIn("sentinel_tilt:0", said)
+
 
 class Slots(Harness):
     make = Cluster

@@ -98,7 +98,8 @@ class Sent:
 class Load:
     """Messages of an account over so many connections to each daemon, all at
     once: `each` messages a connection, or as many as can be until stop().
-    pause: seconds between the messages of a connection."""
+    pause: seconds between the messages of a connection; may be set anew
+    meanwhile."""
 
     def __init__(self, benches, connections: int, login, each: int = 0,
                  rcpts: int = 1, pause: float = 0.0):
@@ -107,7 +108,7 @@ class Load:
         self._login = login  # or a function that gives one
         self._each = each
         self._rcpts = rcpts
-        self._pause = pause
+        self.pause = pause
         self._is_over = threading.Event()
         self._together = threading.Barrier(connections * len(benches))
         self._threads = [
@@ -168,5 +169,5 @@ class Load:
             answer = milter.message(login, rcpts, message.compose(login),
                                     login)
             self.sent.append(Sent(bench, answer, begun))
-            if self._pause:
-                self._is_over.wait(self._pause)
+            if self.pause:
+                self._is_over.wait(self.pause)
