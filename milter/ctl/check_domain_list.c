@@ -150,7 +150,6 @@ check_domain_places(const struct conf *conf,
 {
 	size_t count = 0;
 
-	places_out[count++] = &conf->sign;
 	for (int i = 0; i < CLASS_COUNT; i++) {
 		const struct class_conf *class = &conf->classes[i];
 
@@ -158,7 +157,18 @@ check_domain_places(const struct conf *conf,
 		    && !is_among(places_out, count, &class->sign_conf))
 			places_out[count++] = &class->sign_conf;
 	}
+	if (count == 0)
+		places_out[count++] = &conf->sign;
 	return count;
+}
+
+/* The one that there is by default, and isn't there. */
+static bool
+is_missing_default(const struct conf *conf, const char *directory)
+{
+	return !conf_is_set(conf, "sign", "keys")
+	    && strcmp(directory, conf->sign.places.directory) == 0
+	    && access(directory, F_OK) != 0;
 }
 
 void
@@ -166,6 +176,7 @@ check_domain_places_once(const struct conf *conf,
     const struct sign_conf *const *places, size_t count,
     struct key_places *once_out)
 {
+	struct key_places *missing = NULL;
 	bool has_others = false;
 
 	for (size_t i = 0; i < count; i++) {
@@ -174,12 +185,15 @@ check_domain_places_once(const struct conf *conf,
 		*once = places[i]->places;
 		for (size_t k = 0; k < i; k++)
 			key_places_leave_out(once, &places[k]->places);
-		has_others = has_others || *once->key_table != '\0'
-		    || once->map != NULL || (i > 0 && *once->directory != '\0');
+		if (is_missing_default(conf, once->directory))
+			missing = once;
+		else
+			has_others = has_others || *once->directory != '\0';
+		has_others =
+		    has_others || *once->key_table != '\0' || once->map != NULL;
 	}
-	if (has_others && !conf_is_set(conf, "sign", "keys")
-	    && access(once_out[0].directory, F_OK) != 0)
-		once_out[0].directory = "";
+	if (has_others && missing != NULL)
+		missing->directory = "";
 }
 
 /* ---- the domains that have keys there ---- */

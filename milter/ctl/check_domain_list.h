@@ -13,7 +13,7 @@ struct tables;
 
 enum {
 	CHECK_DOMAIN_LIST_MOST = 1000000,
-	/* The outer one, and each class's but inbound's. */
+	/* Inbound has none, so there is one to spare. */
 	CHECK_DOMAIN_PLACES = CLASS_COUNT,
 };
 
@@ -32,9 +32,9 @@ bool check_domain_list_add(
 bool check_domain_list_read(
     struct check_domain_list *list, const char *path, struct fault *fault);
 
-/* Where conf has keys: its section "sign", then what classes that sign have
- * instead, each once (also where only fallback_domain is another). Returns how
- * many, at least one; they are conf's. */
+/* Where classes that sign have their keys, each once (also where only
+ * fallback_domain is another); where none signs, what section "sign" says.
+ * Returns how many, at least one; they are conf's. */
 size_t check_domain_places(const struct conf *conf,
     const struct sign_conf *places_out[CHECK_DOMAIN_PLACES]);
 
