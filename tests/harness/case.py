@@ -4,6 +4,7 @@ the logs hold."""
 import unittest
 
 from . import dkimcheck
+from .place import wait_until
 
 
 class Case(unittest.TestCase):
@@ -34,6 +35,16 @@ class Case(unittest.TestCase):
         if answer.name != name or any(word not in answer.reply
                                       for word in words):
             self.fail(f"wanted {name} with {words}, got {answer}")
+
+    def until_remembered(self, send):
+        """Call send until it is refused at MAIL; that answer (or reply) is
+        returned. What another test changed may be noticed a moment later, and
+        all that is remembered goes with it."""
+        def remembered():
+            answer = send()
+            return answer if answer.stage.upper() == "MAIL" else None
+
+        return wait_until(remembered, "a refusal that is remembered")
 
     def want_leaves(self, answer) -> None:
         """The message goes on its way."""
