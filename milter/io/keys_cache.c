@@ -109,11 +109,11 @@ limit_protected(struct keys_cache *cache)
 	}
 }
 
-/* The newest entry stays: whatever the room, that of the new has one place. */
+/* The newest entry stays: whatever the room, one place is that of the new. The
+ * protected are limited where one becomes it. */
 static void
 limit(struct keys_cache *cache)
 {
-	limit_protected(cache);
 	while (cache->counts[SEGMENT_NEW] + cache->counts[SEGMENT_PROTECTED]
 	    > cache->most)
 		entry_remove(

@@ -190,7 +190,8 @@ look_as_known(struct key_known *before)
 	return look;
 }
 
-/* Remember what a look found, and answer. now_ms and round are of before. */
+/* Remember what a look found, and answer. now_ms and round are of before. A
+ * fault may not be worth remembering; but no set comes with one. */
 static bool
 settle(struct keys_known *known, const struct key_question *question,
     struct key_look *look, uint64_t now_ms, uint32_t round,
@@ -198,23 +199,14 @@ settle(struct keys_known *known, const struct key_question *question,
 {
 	struct known *entry =
 	    keys_cache_find(&known->cache, question->place, question->name);
-	bool is_kept;
-	struct fault own;
 
 	if (entry == NULL)
 		entry = keys_cache_add(
 		    &known->cache, question->place, question->name, now_ms);
-	if (entry == NULL)
+	if (entry == NULL
+	    || !keys_cache_fill(&known->cache, entry, look, now_ms, round))
 		return look_answer(known, look, set_out, fault);
-	own = look->fault;
-	is_kept = keys_cache_fill(&known->cache, entry, look, now_ms, round);
-	keys_set_drop(look->set, &known->cache.garbage);
-	look->set = NULL;
-	if (is_kept)
-		return entry_answer(entry, set_out, fault);
-	if (fault != NULL)
-		*fault = own;
-	return false;
+	return entry_answer(entry, set_out, fault);
 }
 
 /* The entry of the question, with the lock held; but not while others look for

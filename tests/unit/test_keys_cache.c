@@ -142,6 +142,60 @@ test_entry_is_small(void **state)
 	assert_true(sizeof(struct known) <= 80);
 }
 
+/* ---- places ------------------------------------------------------------- */
+
+static const struct place_case {
+	enum key_place_kind kind;
+	const char *name;
+	struct map_source map; /* of PLACE_MAP */
+} place_cases[] = {
+	{ PLACE_DIRECTORY, "/keys", { 0 } },
+	{ PLACE_DIRECTORY, "/keys/a", { 0 } },
+	{ PLACE_DIRECTORY, "", { 0 } },
+	{ PLACE_FILES, "", { 0 } },
+	{ PLACE_TEXTS, "", { 0 } },
+	{ PLACE_MAP, "", { .kind = MAP_REDIS, .name = "keys" } },
+	{ PLACE_MAP, "", { .kind = MAP_REDIS, .name = "keys2" } },
+	{ PLACE_MAP, "", { .kind = MAP_LMDB, .name = "keys" } },
+	{ PLACE_MAP, "",
+	    { .kind = MAP_SOCKETMAP, .name = "keys", .socket = "unix:/a" } },
+	{ PLACE_MAP, "",
+	    { .kind = MAP_SOCKETMAP, .name = "keys", .socket = "unix:/b" } },
+	{ PLACE_MAP, "",
+	    { .kind = MAP_SOCKETMAP, .name = "keysu", .socket = "nix:/a" } },
+};
+
+static const struct key_place *
+place_of(struct keys_cache *cache, const struct place_case *c)
+{
+	const struct map_source *map = c->kind == PLACE_MAP ? &c->map : NULL;
+
+	return keys_cache_place(cache, c->kind, c->name, map);
+}
+
+/* What is known of one place is never taken for what is in another, and each
+ * is found again. */
+static void
+test_places(void **state)
+{
+	const struct key_place *places[COUNT(place_cases)];
+	struct bed bed;
+
+	(void)state;
+	bed_open(&bed, 4);
+	for (size_t i = 0; i < COUNT(place_cases); i++) {
+		places[i] = place_of(&bed.cache, &place_cases[i]);
+		assert_non_null(places[i]);
+		for (size_t k = 0; k < i; k++)
+			if (places[k] == places[i])
+				fail_msg("%zu and %zu are the same", k, i);
+	}
+	for (size_t i = 0; i < COUNT(place_cases); i++)
+		if (place_of(&bed.cache, &place_cases[i]) != places[i])
+			fail_msg("%zu isn't found again", i);
+	bed_close(&bed);
+}
+
 /* ---- segments ----------------------------------------------------------- */
 
 static void
@@ -396,6 +450,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_bounds),
 		cmocka_unit_test(test_entry_is_small),
+		cmocka_unit_test(test_places),
 		cmocka_unit_test(test_asked_again),
 		cmocka_unit_test(test_protected_make_place),
 		cmocka_unit_test(test_change_of_finding),

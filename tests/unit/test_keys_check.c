@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -38,6 +39,7 @@ static void
 test_directory(void **state)
 {
 	struct place *place = place_open(4);
+	char *link = place_path(place, "link.example");
 	const struct key_places nowhere = { .directory = "/nowhere/keys",
 		.key_table = "",
 		.signing_table = "" };
@@ -60,8 +62,10 @@ test_directory(void **state)
 	place_put_text(place, "B.Example/s1.private", TEXT_RSA);
 	place_put_directory(place, "mode.example", 0700);
 	place_put(place, "mode.example/s1.private", "x", 1, 0644);
-	assert_int_equal(3, keys_check(&place->places, 100, complain, &got));
-	assert_int_equal(3, got.count);
+	assert_int_equal(0, symlink("weak.example", link));
+	assert_int_equal(4, keys_check(&place->places, 100, complain, &got));
+	assert_int_equal(4, got.count);
+	assert_non_null(strstr(got.words, "link.example/s1.private: RSA"));
 	assert_non_null(strstr(got.words, "weak.example/s1.private: RSA"));
 	assert_non_null(strstr(got.words, "/B.Example: no domain in lower"));
 	assert_non_null(strstr(got.words, "mode.example/s1.private: chmod"));
@@ -69,6 +73,7 @@ test_directory(void **state)
 	assert_int_equal(1, keys_check(&nowhere, 100, complain, &one));
 	assert_string_equal("/nowhere/keys: not there: make it\n", one.words);
 	assert_int_equal(0, keys_check(&nothing, 100, complain, &one));
+	free(link);
 	place_close(place);
 }
 
@@ -82,6 +87,7 @@ test_tables(void **state)
 				   "each %:s1:./%.pem\n"
 				   "text a.example:s3:MIIB\n"
 				   "mode a.example:s4:./mode.pem\n";
+	static const char lost[] = "good a.example:s1:./lost.pem\n";
 	static const char rules[] = "*@a.example good\n*@b.example missing\n";
 	static const char *const wanted[] = { "key.table:2: ",
 		"signing.table:2: ", "key.table:3: ", "lost.pem: not there",
@@ -92,6 +98,7 @@ test_tables(void **state)
 	char *signing_table = place_path(place, "signing.table");
 	struct complaints got = { 0 };
 	struct complaints few = { 0 };
+	struct complaints both = { 0 };
 	struct complaints one = { 0 };
 
 	(void)state;
@@ -110,6 +117,13 @@ test_tables(void **state)
 			fail_msg("wanted %s, got %s", wanted[i], got.words);
 	/* Bad lines always; of keys no more than so many. */
 	assert_int_equal(2, keys_check(&place->places, 1, complain, &few));
+	/* One of a directory leaves room for a line. */
+	place->places.directory = place->directory;
+	place_put(place, "key.table", lost, strlen(lost), 0600);
+	assert_int_equal(2, keys_check(&place->places, 1, complain, &both));
+	assert_non_null(strstr(both.words, "lost.pem: not there"));
+	place->places.directory = "";
+	place_put(place, "key.table", keys, strlen(keys), 0600);
 	place_remove(place, "signing.table");
 	assert_int_equal(2, keys_check(&place->places, 100, complain, &one));
 	assert_non_null(strstr(one.words, "key.table:2: "));

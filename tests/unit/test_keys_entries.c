@@ -260,6 +260,99 @@ test_multiple(void **state)
 	bed_close(&bed);
 }
 
+/* ---- files that change -------------------------------------------------- */
+
+/* While somebody writes a file, the key that it had holds; one that was removed
+ * is gone at once. */
+static void
+test_changed_files(void **state)
+{
+	struct bed bed;
+
+	(void)state;
+	bed_open(&bed, "a %:s1:./%.pem\n", "");
+	place_put_text(bed.place, "a.example.pem", TEXT_RSA);
+	place_expect(bed.place, "whole", "a.example", "s1");
+	place_set_ahead(0);
+	place_put(bed.place, "a.example.pem", key_text(TEXT_ED25519), 60, 0600);
+	bed.place->now_ms += KEYS_STALE_MS;
+	place_expect(bed.place, "half-written", "a.example", "s1");
+	place_set_ahead(3600);
+	bed.place->now_ms += KEYS_STALE_MS;
+	assert_non_null(
+	    strstr(place_found(bed.place, "a.example"), "END line"));
+	place_put_text(bed.place, "a.example.pem", TEXT_ED25519);
+	bed.place->now_ms += KEYS_STALE_MS;
+	place_expect(bed.place, "whole again", "a.example", "s1");
+	place_remove(bed.place, "a.example.pem");
+	bed.place->now_ms += KEYS_STALE_MS;
+	place_expect(bed.place, "removed", "a.example", "none");
+	bed_close(&bed);
+}
+
+/* Where only the path depends on the author, no other file will do, so one that
+ * is missing is a fault. */
+static void
+test_path_of_author(void **state)
+{
+	struct bed bed;
+
+	(void)state;
+	bed_open(&bed, "a a.example:s1:./%.pem\n", "");
+	assert_non_null(strstr(
+	    place_found(bed.place, "a.example"), "a.example.pem: not there"));
+	bed_close(&bed);
+}
+
+/* Tables that were away and are back as they were are no trouble any more. */
+static void
+test_away_and_back(void **state)
+{
+	struct fault fault = { 0 };
+	char *away = NULL;
+	struct place *place;
+	struct bed bed;
+
+	(void)state;
+	bed_open(&bed, "a a.example:s1:$\n", "");
+	place = bed.place;
+	assert_true(asprintf(&away, "%s.away", place->directory) > 0);
+	assert_true(keys_prepare(place->keys, &place->places, &fault));
+	assert_int_equal(0, rename(place->directory, away));
+	place->now_ms += KEYS_STALE_MS;
+	assert_false(keys_prepare(place->keys, &place->places, &fault));
+	place_expect(place, "what was read holds", "a.example", "s1");
+	assert_int_equal(0, rename(away, place->directory));
+	place->now_ms += KEYS_STALE_MS;
+	if (!keys_prepare(place->keys, &place->places, &fault))
+		fail_msg("back again: %s", fault.words);
+	free(away);
+	bed_close(&bed);
+}
+
+/* DNS has one record of a selector: the first line with it counts. */
+static void
+test_same_selector(void **state)
+{
+	const struct key_ring *ring;
+	struct bed bed;
+
+	(void)state;
+	bed_open(&bed,
+	    "b a.example:sb:./a.pem\n"
+	    "a a.example:sa:./a.pem\n"
+	    "c a.example:SA:$\n",
+	    "");
+	place_put_text(bed.place, "a.pem", TEXT_RSA);
+	place_expect(bed.place, "three lines", "a.example", "sa sb");
+	assert_true(keys_find(
+	    bed.place->keys, &bed.place->places, "a.example", &ring, NULL));
+	for (size_t i = 0; i < 2; i++)
+		key_expect_public(TEXT_RSA, ring->keys[i].pkey);
+	keys_release(bed.place->keys, &ring);
+	bed_close(&bed);
+}
+
 /* ---- names of which no file can be -------------------------------------- */
 
 /* A foreign domain so long that no file's name holds it has no key; nor has one
@@ -392,6 +485,10 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_may_sign),
 		cmocka_unit_test(test_multiple),
+		cmocka_unit_test(test_changed_files),
+		cmocka_unit_test(test_path_of_author),
+		cmocka_unit_test(test_away_and_back),
+		cmocka_unit_test(test_same_selector),
 		cmocka_unit_test(test_no_file),
 		cmocka_unit_test(test_shared),
 		cmocka_unit_test(test_short_memory),

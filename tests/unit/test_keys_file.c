@@ -6,6 +6,7 @@
 #include "milter/io/secret_file.h"
 #include "tests/unit/keys_fixture.h"
 
+#include <errno.h>
 #include <fcntl.h>
 #include <grp.h>
 #include <pwd.h>
@@ -13,6 +14,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include <setjmp.h>
@@ -165,6 +167,146 @@ test_owner(void **state)
 	    strstr(place_found(place, DOMAIN), "group 4343 can read"));
 	free(path);
 	place_close(place);
+}
+
+/* ---- how it is read ----------------------------------------------------- */
+
+/* What becomes of the readings of a file, a letter for each, the last one for
+ * all that follow: 'e' an error, 'i' an interruption, 'p' a piece of it, 'c'
+ * the file is cut and 'n' another key written over it just before. */
+static struct {
+	const struct place *place; /* NULL: it is left alone */
+	const char *step;
+	unsigned count;
+} reading;
+
+/* Less than any key has, and more than any should need. */
+enum { PIECE_OCTETS = 60, READINGS_MOST = 100 };
+
+/* In the place of the C library's. */
+ssize_t
+pread(int fd, void *data, size_t length, off_t at)
+{
+	char step = reading.place != NULL ? *reading.step : '-';
+
+	if (step != '-' && reading.step[1] != '\0')
+		reading.step++;
+	if (step == 'c')
+		place_put(reading.place, "s1.private", key_text(TEXT_RSA),
+		    PIECE_OCTETS - 1, 0600);
+	if (step == 'n')
+		place_put_text(reading.place, "s1.private", TEXT_ED25519);
+	if (step == 'p')
+		length = PIECE_OCTETS;
+	if (step == 'e' || step == 'i' || ++reading.count > READINGS_MOST) {
+		errno = step == 'i' ? EINTR : EIO;
+		return -1;
+	}
+	return syscall(SYS_pread64, fd, data, length, at);
+}
+
+static const struct reading_case {
+	const char *name;
+	const char *steps;
+	enum keys_file_state wanted;
+	enum key_text key;
+	const char *words; /* part of the fault's */
+} reading_cases[] = {
+	{ "at once", "-", KEYS_FILE_GOOD, TEXT_RSA, NULL },
+	{ "in pieces", "p", KEYS_FILE_GOOD, TEXT_RSA, NULL },
+	{ "interrupted", "ipi-", KEYS_FILE_GOOD, TEXT_RSA, NULL },
+	{ "an error", "e", KEYS_FILE_BAD, TEXT_RSA, "F: Input/output error" },
+	{ "an error behind a piece", "pe", KEYS_FILE_BAD, TEXT_RSA,
+	    "F: Input/output error" },
+	{ "cut behind a piece", "pc-", KEYS_FILE_NO_KEY, TEXT_RSA,
+	    "its END line is missing" },
+	{ "another key behind a piece", "pn-", KEYS_FILE_GOOD, TEXT_ED25519,
+	    NULL },
+};
+
+static void
+expect_reading(const struct place *place, const struct reading_case *c)
+{
+	struct fault fault = { .kind = FAULT_NONE };
+	char *path = place_path(place, "s1.private");
+	enum keys_file_state got;
+	struct key_stamp stamp;
+	struct parsed_key key;
+
+	place_put_text(place, "s1.private", TEXT_RSA);
+	reading.place = place;
+	reading.step = c->steps;
+	reading.count = 0;
+	got = keys_file_read(AT_FDCWD, path, "F", &key, &stamp, &fault);
+	reading.place = NULL;
+	if (got != c->wanted
+	    || (c->words != NULL && strstr(fault.words, c->words) == NULL))
+		fail_msg("%s: wanted %d, got %d %s", c->name, c->wanted, got,
+		    fault.words);
+	if (got == KEYS_FILE_GOOD)
+		key_expect_public(c->key, key.pkey);
+	if (got == KEYS_FILE_BAD)
+		assert_int_equal(FAULT_TEMPORARY, fault.kind);
+	keys_parse_clear(&key);
+	free(path);
+}
+
+/* All of a file is read or none, whatever the file system gives at once and
+ * whoever writes meanwhile. */
+static void
+test_readings(void **state)
+{
+	struct place *place = place_open(4);
+	bool is_ours;
+
+	(void)state;
+	expect_reading(place, &reading_cases[0]);
+	is_ours = reading.count > 0;
+	for (size_t i = 1; is_ours && i < COUNT(reading_cases); i++)
+		expect_reading(place, &reading_cases[i]);
+	place_close(place);
+	if (!is_ours)
+		skip(); /* _FORTIFY_SOURCE=3 reads by another function */
+}
+
+/* When a file was changed and its content modified, in seconds before now, and
+ * what that says. */
+static const struct age_case {
+	const char *name;
+	long changed_s;
+	long modified_s;
+	bool is_settled;
+	bool is_young;
+} age_cases[] = {
+	{ "now", 0, 0, false, true },
+	{ "shortly before", 2, 2, false, true },
+	{ "long enough before", 3, 3, true, false },
+	{ "an old one put there now", 0, 3600, false, true },
+	{ "an old one put there shortly before", 2, 3600, false, true },
+	{ "dated ahead long ago", 3600, -3600, false, false },
+	{ "before the clock was put back a bit", -2, -2, false, true },
+	{ "before it was put back", -3, -3, false, false },
+};
+
+static void
+test_ages(void **state)
+{
+	const struct timespec now = { .tv_sec = 1700000000 };
+
+	(void)state;
+	for (size_t i = 0; i < COUNT(age_cases); i++) {
+		const struct age_case *c = &age_cases[i];
+		const struct key_stamp stamp = {
+			.changed.tv_sec = now.tv_sec - c->changed_s,
+			.modified.tv_sec = now.tv_sec - c->modified_s,
+		};
+		bool is_settled = keys_stamp_is_settled(&stamp, &now);
+		bool is_young = keys_stamp_is_young(&stamp, &now);
+
+		if (is_settled != c->is_settled || is_young != c->is_young)
+			fail_msg("%s: settled %d, young %d", c->name,
+			    is_settled, is_young);
+	}
 }
 
 /* ---- whom words name ---------------------------------------------------- */
@@ -519,6 +661,7 @@ test_same_selector(void **state)
 	struct place *place = place_open(4);
 
 	(void)state;
+	place_put_text(place, DOMAIN "/A1.private", TEXT_ED25519);
 	place_put_text(place, DOMAIN "/S1.private", TEXT_ED25519);
 	place_put_text(place, DOMAIN "/s1.private", TEXT_RSA);
 	assert_non_null(
@@ -534,6 +677,8 @@ main(void)
 		cmocka_unit_test(test_odd_contents),
 		cmocka_unit_test(test_not_a_file),
 		cmocka_unit_test(test_owner),
+		cmocka_unit_test(test_readings),
+		cmocka_unit_test(test_ages),
 		cmocka_unit_test(test_who),
 		cmocka_unit_test(test_names),
 		cmocka_unit_test(test_directory_owner),

@@ -1,8 +1,10 @@
 /* What a made key is. */
+#include "milter/io/keys_generate.h"
 #include "milter/io/keys_public.h"
 #include "tests/unit/keys_fixture.h"
 
 #include <dirent.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -204,34 +206,103 @@ test_generate_refuses(void **state)
 }
 
 static void
+expect_owner(const struct place *place, const char *name, uid_t uid, gid_t gid)
+{
+	char *path = place_path(place, name);
+	struct stat status;
+
+	assert_int_equal(0, stat(path, &status));
+	if (status.st_uid != uid || status.st_gid != gid)
+		fail_msg("%s: wanted %d:%d, got %d:%d", name, (int)uid,
+		    (int)gid, (int)status.st_uid, (int)status.st_gid);
+	free(path);
+}
+
+static void
 test_generate_owner(void **state)
 {
 	struct place *place = place_open(8);
-	char *path = place_path(place, "new.example/s1.private");
-	struct fault fault = { 0 };
-	struct stat status;
-	char *record;
-	bool is_made = keys_generate(place->directory, "new.example", "s1",
-	    KEY_ED25519_SHA256, 0, 4242, 4343, &record, &fault);
+	const struct {
+		uid_t uid;
+		gid_t gid;
+	} owners[] = { { 4242, 4343 }, { geteuid(), 4343 },
+		{ 4242, getegid() } };
 
 	(void)state;
-	if (geteuid() != 0) {
+	for (size_t i = 0; i < COUNT(owners); i++) {
+		struct fault fault = { 0 };
+		char domain[32];
+		char *record;
+		bool is_made;
+
+		snprintf(domain, sizeof(domain), "new%zu.example", i);
+		is_made = keys_generate(place->directory, domain, "s1",
+		    KEY_ED25519_SHA256, 0, owners[i].uid, owners[i].gid,
+		    &record, &fault);
+		free(record);
 		/* Nothing is left of what can't be given away. */
-		assert_false(is_made);
-		assert_int_equal(1, entries_of(place, ""));
-	} else {
-		assert_true(is_made);
-		assert_int_equal(0, stat(path, &status));
-		assert_int_equal(4242, status.st_uid);
-		assert_int_equal(4343, status.st_gid);
-		free(path);
-		path = place_path(place, "new.example");
-		assert_int_equal(0, stat(path, &status));
-		assert_int_equal(4242, status.st_uid);
-		assert_int_equal(4343, status.st_gid);
+		assert_int_equal(geteuid() == 0, is_made);
+		if (!is_made) {
+			assert_int_equal(1, entries_of(place, ""));
+			continue;
+		}
+		expect_owner(place, domain, owners[i].uid, owners[i].gid);
+		snprintf(
+		    domain, sizeof(domain), "new%zu.example/s1.private", i);
+		expect_owner(place, domain, owners[i].uid, owners[i].gid);
 	}
-	free(record);
-	free(path);
+	place_close(place);
+}
+
+/* What is said of a made key is what its file says later. */
+static void
+test_make(void **state)
+{
+	static const struct key_order orders[] = {
+		{ .domain = DOMAIN,
+		    .selector = "s1",
+		    .role = KEY_PENDING,
+		    .algorithm = KEY_RSA_SHA256,
+		    .bits = 1024 },
+		{ .domain = DOMAIN,
+		    .selector = "s2",
+		    .role = KEY_SIGNING,
+		    .algorithm = KEY_ED25519_SHA256,
+		    .bits = 256 },
+	};
+	static const char *const names[] = { DOMAIN "/s1.pending",
+		DOMAIN "/s2.private" };
+	struct place *place = place_open(8);
+
+	(void)state;
+	for (size_t i = 0; i < COUNT(orders); i++) {
+		struct key_order order = orders[i];
+		char *path = place_path(place, names[i]);
+		struct key_public made, read;
+		struct fault fault = { 0 };
+
+		order.directory = place->directory;
+		order.owner_uid = geteuid();
+		order.owner_gid = getegid();
+		if (!keys_make(&order, &made, &fault)
+		    || !keys_public_read(AT_FDCWD, path, "F", &read, &fault))
+			fail_msg("%s: %s", names[i], fault.words);
+		assert_int_equal(order.algorithm, made.algorithm);
+		assert_int_equal(order.algorithm, read.algorithm);
+		assert_int_equal(order.bits, made.bits);
+		assert_int_equal(order.bits, read.bits);
+		assert_string_equal(made.base64, read.base64);
+		keys_public_clear(&made);
+		keys_public_clear(&read);
+		assert_false(keys_make(&order, &made, &fault));
+		assert_null(made.base64);
+		assert_int_equal(0, chmod(path, 0644));
+		assert_false(
+		    keys_public_read(AT_FDCWD, path, "F", &read, &fault));
+		assert_string_equal("F: chmod 600 it", fault.words);
+		assert_null(read.base64);
+		free(path);
+	}
 	place_close(place);
 }
 
@@ -242,6 +313,7 @@ main(void)
 		cmocka_unit_test(test_generate),
 		cmocka_unit_test(test_generate_refuses),
 		cmocka_unit_test(test_generate_owner),
+		cmocka_unit_test(test_make),
 	};
 
 	return cmocka_run_group_tests_name(

@@ -19,6 +19,7 @@
 #include <cmocka.h>
 #include <hiredis/hiredis.h>
 #include <lmdb.h>
+#include <openssl/crypto.h>
 
 /* ---- values ------------------------------------------------------------- */
 
@@ -134,6 +135,20 @@ test_values(void **state)
 		keys_set_close(&set);
 		free(value);
 	}
+}
+
+/* ---- in OpenSSL's place ------------------------------------------------- */
+
+static const char *secret; /* NULL: none is looked for */
+static unsigned wiped;     /* how often the secret was */
+
+void
+OPENSSL_cleanse(void *data, size_t length)
+{
+	if (secret != NULL && length == strlen(secret)
+	    && memcmp(data, secret, length) == 0)
+		wiped++;
+	explicit_bzero(data, length);
 }
 
 /* ---- a Redis hash ------------------------------------------------------- */
@@ -271,6 +286,9 @@ test_changes(void **state)
 	bed.redis.value = bed.both;
 	place->now_ms += KEYS_STALE_MS;
 	place_expect(place, "changed", DOMAIN, "s1 s2");
+	bed.redis.value = NULL;
+	place->now_ms += KEYS_STALE_MS;
+	place_expect(place, "good ones removed", DOMAIN, "none");
 	bed.redis.value = "s1 MIIB";
 	place->now_ms += KEYS_STALE_MS;
 	place_expect(place, "bad", DOMAIN,
@@ -280,7 +298,7 @@ test_changes(void **state)
 	assert_true(keys_has(place->keys, &place->places, DOMAIN));
 	bed.redis.value = NULL;
 	place->now_ms += KEYS_STALE_MS;
-	place_expect(place, "removed", DOMAIN, "none");
+	place_expect(place, "a bad one removed", DOMAIN, "none");
 	bed.redis.value = bed.rsa;
 	place_expect(place, "not asked again", DOMAIN, "none");
 	tables_forget(bed.tables);
@@ -321,6 +339,29 @@ test_away(void **state)
 	place->now_ms += 10 * KEYS_STALE_MS;
 	place_expect(place, "back", DOMAIN, "s1 s2");
 	place_expect(place, "now known", "new.example", "s1 s2");
+	bed_close(&bed);
+}
+
+/* Each copy of a value that a question gets is wiped. */
+static void
+test_wiped(void **state)
+{
+	struct place *place;
+	struct bed bed;
+
+	(void)state;
+	bed_open(&bed, 8, 0);
+	place = bed.place;
+	secret = bed.rsa;
+	wiped = 0;
+	assert_true(keys_has(place->keys, &place->places, "new.example"));
+	assert_int_equal(1, wiped);
+	place_expect(place, "found", DOMAIN, "s1");
+	assert_int_equal(2, wiped);
+	place->now_ms += KEYS_STALE_MS;
+	place_expect(place, "as it was", DOMAIN, "s1");
+	assert_int_equal(3, wiped);
+	secret = NULL;
 	bed_close(&bed);
 }
 
@@ -488,6 +529,7 @@ main(void)
 		cmocka_unit_test(test_map),
 		cmocka_unit_test(test_changes),
 		cmocka_unit_test(test_away),
+		cmocka_unit_test(test_wiped),
 		cmocka_unit_test(test_no_tables),
 		cmocka_unit_test(test_texthash),
 		cmocka_unit_test(test_lmdb),

@@ -10,6 +10,7 @@
 #include <openssl/core_names.h>
 #include <openssl/err.h>
 #include <openssl/evp.h>
+#include <openssl/rsa.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -160,6 +161,7 @@ static const struct {
 	{ "no =", BEGIN "MC4CAQ\n" END, "base64 isn't whole" },
 	{ "- for +", BEGIN "MC4-AQ==\n" END, "isn't base64" },
 	{ "not DER", BEGIN "AAAA\n" END, "damaged or not whole" },
+	{ "two sequences", BEGIN "MAQwADAA\n" END, "damaged or not whole" },
 	{ "RSA-PSS", BEGIN "MBQCAQAwCwYJKoZIhvcNAQEKBAIFAA==\n" END,
 	    "neither an RSA" },
 	{ "SEC 1",
@@ -180,6 +182,8 @@ static const struct {
 	    "KEY-----\n",
 	    "encrypted" },
 	{ "a header", BEGIN "Comment: a\n\nMC4CAQ==\n" END, "damaged or not" },
+	{ "one with CRLF", BEGIN "Comment: a\r\n\r\nMC4CAQ==\r\n" END,
+	    "damaged or not" },
 };
 
 static void
@@ -346,6 +350,76 @@ test_ed25519_with_public(void **state)
 	}
 }
 
+/* An Ed25519 key, part of which is as it may not be. */
+static const struct made_case {
+	const char *name;
+	const char *version;
+	size_t version_octets;
+	size_t seed_octets;
+	const char *tail;
+	size_t tail_octets;
+	bool is_key;
+} made_cases[] = {
+#define OF(octets) octets, sizeof(octets) - 1
+	{ "as it should be", OF("\2\1\0"), 32, OF(""), true },
+	{ "RFC 5958 without a public key", OF("\2\1\1"), 32, OF(""), true },
+	{ "attributes", OF("\2\1\0"), 32, OF("\xA0\0"), true },
+	{ "attributes that are cut", OF("\2\1\0"), 32, OF("\xA0\1"), false },
+	{ "something behind it", OF("\2\1\0"), 32, OF("\5\0"), false },
+	{ "a short public key", OF("\2\1\1"), 32, OF("\x81\2\0k"), false },
+	{ "a public key of nothing", OF("\2\1\1"), 32, OF("\x81\0"), false },
+	{ "a version to come", OF("\2\1\2"), 32, OF(""), false },
+	{ "a version of two octets", OF("\2\2\0\0"), 32, OF(""), false },
+	{ "a version of none", OF("\2\0"), 32, OF(""), false },
+	{ "a short seed", OF("\2\1\0"), 31, OF(""), false },
+	{ "a long seed", OF("\2\1\0"), 33, OF(""), false },
+	{ "no seed", OF("\2\1\0"), 0, OF(""), false },
+#undef OF
+};
+
+/* Its DER; returns how long it is. */
+static size_t
+make_ed25519(const struct made_case *c, unsigned char der_out[100])
+{
+	static const unsigned char algorithm[] = { 0x30, 5, 6, 3, 0x2B, 0x65,
+		0x70 };
+	unsigned char *at = der_out + 2;
+
+	memcpy(at, c->version, c->version_octets);
+	at += c->version_octets;
+	memcpy(at, algorithm, sizeof(algorithm));
+	at += sizeof(algorithm);
+	*at++ = 4;
+	*at++ = (unsigned char)(c->seed_octets + 2);
+	*at++ = 4;
+	*at++ = (unsigned char)c->seed_octets;
+	memset(at, 'k', c->seed_octets);
+	at += c->seed_octets;
+	memcpy(at, c->tail, c->tail_octets);
+	at += c->tail_octets;
+	der_out[0] = 0x30;
+	der_out[1] = (unsigned char)(at - der_out - 2);
+	return (size_t)(at - der_out);
+}
+
+static void
+test_made_ed25519(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < COUNT(made_cases); i++) {
+		const struct made_case *c = &made_cases[i];
+		unsigned char der[100];
+		struct fault fault = { .kind = FAULT_NONE };
+		struct key_der key;
+		size_t length = make_ed25519(c, der);
+
+		if (keys_der_read(der, length, &key, &fault) != c->is_key)
+			fail_msg("%s: got \"%s\"", c->name, fault.words);
+		if (!c->is_key)
+			assert_non_null(strstr(fault.words, "damaged"));
+	}
+}
+
 /* ---- numbers ------------------------------------------------------------ */
 
 static const char *const number_names[KEY_NUMBERS] = {
@@ -401,10 +475,19 @@ said_of(BIGNUM *const numbers[KEY_NUMBERS])
 }
 
 static void
-take_numbers(BIGNUM *numbers[KEY_NUMBERS], size_t bits)
+take_numbers(BIGNUM *numbers[KEY_NUMBERS], int bits, BN_ULONG exponent)
 {
-	EVP_PKEY *pkey = EVP_PKEY_Q_keygen(NULL, NULL, "RSA", bits);
+	EVP_PKEY_CTX *context = EVP_PKEY_CTX_new_from_name(NULL, "RSA", NULL);
+	BIGNUM *e = BN_new();
+	EVP_PKEY *pkey = NULL;
 
+	BN_set_word(e, exponent);
+	assert_int_equal(1, EVP_PKEY_keygen_init(context));
+	assert_int_equal(1, EVP_PKEY_CTX_set_rsa_keygen_bits(context, bits));
+	assert_int_equal(1, EVP_PKEY_CTX_set1_rsa_keygen_pubexp(context, e));
+	assert_int_equal(1, EVP_PKEY_generate(context, &pkey));
+	BN_free(e);
+	EVP_PKEY_CTX_free(context);
 	for (size_t i = 0; i < KEY_NUMBERS; i++) {
 		numbers[i] = NULL;
 		assert_int_equal(1,
@@ -454,7 +537,7 @@ test_numbers(void **state)
 	BN_CTX *context = BN_CTX_new();
 
 	(void)state;
-	take_numbers(numbers, 1024);
+	take_numbers(numbers, 1024, RSA_F4);
 	expect_said(numbers, "as they are", NULL);
 	for (enum key_number_name i = KEY_N; i < KEY_NUMBERS; i++) {
 		BN_add(other, numbers[i], BN_value_one());
@@ -497,7 +580,7 @@ test_order_of_primes(void **state)
 	BN_CTX *context = BN_CTX_new();
 
 	(void)state;
-	take_numbers(numbers, 1024);
+	take_numbers(numbers, 1024, RSA_F4);
 	BN_swap(numbers[KEY_P], numbers[KEY_Q]);
 	BN_swap(numbers[KEY_DP], numbers[KEY_DQ]);
 	expect_said(numbers, "exchanged by half", "damaged");
@@ -512,23 +595,42 @@ test_order_of_primes(void **state)
 	free_numbers(numbers);
 }
 
+/* The numbers of RSA's identity fit, and what it signs is the hash itself. */
+static void
+test_identity(void **state)
+{
+	static const enum key_number_name ones[] = { KEY_E, KEY_D, KEY_DP,
+		KEY_DQ };
+	BIGNUM *numbers[KEY_NUMBERS];
+
+	(void)state;
+	take_numbers(numbers, 1024, RSA_F4);
+	for (size_t i = 0; i < COUNT(ones); i++)
+		BN_one(numbers[ones[i]]);
+	expect_said(numbers, "e = d = 1", "damaged");
+	free_numbers(numbers);
+}
+
 static void
 test_sizes(void **state)
 {
 	static const struct {
-		size_t bits;
+		int bits;
+		BN_ULONG exponent;
 		const char *words;
 	} cases[] = {
-		{ 1016, "RSA with 1016 bits, it must have 1024 to 8192" },
-		{ 1024, NULL },
-		{ 2048, NULL },
-		{ 3072, NULL },
+		{ 1016, RSA_F4,
+		    "RSA with 1016 bits, it must have 1024 to 8192" },
+		{ 1024, RSA_F4, NULL },
+		{ 1024, 3, NULL }, /* as programs once made them */
+		{ 2048, RSA_F4, NULL },
+		{ 3072, RSA_F4, NULL },
 	};
 	BIGNUM *numbers[KEY_NUMBERS];
 
 	(void)state;
 	for (size_t i = 0; i < COUNT(cases); i++) {
-		take_numbers(numbers, cases[i].bits);
+		take_numbers(numbers, cases[i].bits, cases[i].exponent);
 		expect_said(numbers, "a size", cases[i].words);
 		free_numbers(numbers);
 	}
@@ -545,8 +647,10 @@ main(void)
 		cmocka_unit_test(test_altered_rsa),
 		cmocka_unit_test(test_cut),
 		cmocka_unit_test(test_ed25519_with_public),
+		cmocka_unit_test(test_made_ed25519),
 		cmocka_unit_test(test_numbers),
 		cmocka_unit_test(test_order_of_primes),
+		cmocka_unit_test(test_identity),
 		cmocka_unit_test(test_sizes),
 	};
 
