@@ -47,7 +47,8 @@ check(void *context, const struct rotation *rotation,
 		return true;
 	finding_out->lacking = finding_out->lack_count = 1;
 	(void)snprintf(finding_out->lacks[0].words, ROTATE_WORDS_BYTES,
-	    "ns2.%s: it doesn't show %s", record->domain, record->selector);
+	    "%s.%s: it doesn't show %s", bed->late != NULL ? bed->late : "ns2",
+	    record->domain, record->selector);
 	return true;
 }
 

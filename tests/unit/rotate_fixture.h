@@ -26,6 +26,7 @@ struct rotate_bed {
 	uint64_t now_s;
 
 	bool is_shown;     /* every server shows what it should */
+	const char *late;  /* else this one doesn't; NULL: ns2 */
 	const char *lost;  /* the servers can't be found: why; NULL */
 	const char *taken; /* a name that has a record of somebody else's */
 	enum fault_kind publishing; /* FAULT_NONE: it works */

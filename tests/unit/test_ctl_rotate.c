@@ -204,6 +204,7 @@ static void
 test_cancel(void **state)
 {
 	struct rotate_bed *bed = *state;
+	struct rotate_row *row;
 
 	bed->order.way = ROTATE_NSUPDATE;
 	want_row("nothing to cancel", ROTATE_NOTHING,
@@ -223,8 +224,10 @@ test_cancel(void **state)
 	bed->is_shown = true;
 	want_row("nor a while after", ROTATE_LATER, go_on(bed));
 	bed->publishing = FAULT_NONE;
-	want_words(
-	    "carried on", ROTATE_CANCELLED, "old keys sign on", go_on(bed));
+	want_words("carried on", ROTATE_CANCELLED,
+	    "20261123.pending is wiped, its record removed; the old keys "
+	    "sign on",
+	    go_on(bed));
 	want_files(bed, "cancelled", "old.private ");
 	rotate_want("the records", "add 20261123;remove 20261123;", bed->log);
 	want_row("no state is left", ROTATE_NOTHING, go_on(bed));
@@ -236,6 +239,11 @@ test_cancel(void **state)
 	want_row("a second one", ROTATE_WAITS, start(bed));
 	want_row("cancelled too", ROTATE_CANCELLED,
 	    rotate_domain_cancel(&bed->tools, ROTATE_DOMAIN));
+	row = rotate_domain_look(&bed->tools, ROTATE_DOMAIN);
+	assert_non_null(row);
+	assert_int_equal(0, row->rotation->made_count);
+	assert_int_equal(1, row->rotation->retiring_count);
+	rotate_row_free(&row);
 	bed->now_s += ROTATE_WEEK_S;
 	want_row("the first one's end", ROTATE_IS_DONE, go_on(bed));
 	want_files(bed, "the end", "20261123.private ");
@@ -469,6 +477,18 @@ test_left_alone(void **state)
 	want_row("no state", ROTATE_NOTHING, go_on(bed));
 }
 
+static void
+want_lacking(const struct rotate_bed *bed, const char *server)
+{
+	struct rotate_row *row = rotate_domain_look(&bed->tools, ROTATE_DOMAIN);
+
+	assert_non_null(row);
+	assert_int_equal(1, row->rotation->lack_count);
+	assert_int_equal(
+	    0, strncmp(row->rotation->lacks[0].words, server, strlen(server)));
+	rotate_row_free(&row);
+}
+
 /* Of a rotation that is under way: others don't begin one beside it. */
 static void
 test_under_way(void **state)
@@ -484,8 +504,11 @@ test_under_way(void **state)
 	assert_non_null(row);
 	assert_false(row->is_new);
 	want_row("carried on", ROTATE_WAITS, row);
-	want_words("by --all", ROTATE_LEFT, "under way",
-	    rotate_domain_start(&bed->tools, &bed->order, ROTATE_DOMAIN, true));
+	row =
+	    rotate_domain_start(&bed->tools, &bed->order, ROTATE_DOMAIN, true);
+	assert_non_null(row);
+	assert_int_equal(1, row->record_count); /* shown again */
+	want_words("by --all", ROTATE_LEFT, "under way", row);
 	bed->order.selector = "other";
 	want_words("to another selector", ROTATE_FAILED, "cancel it first",
 	    start(bed));
@@ -496,6 +519,10 @@ test_under_way(void **state)
 	want_words("a look needs no lock", ROTATE_WAITS, "1 of 2",
 	    rotate_domain_look(&bed->tools, ROTATE_DOMAIN));
 	close(fd);
+	want_lacking(bed, "ns2.");
+	bed->late = "ns1";
+	want_row("another server", ROTATE_WAITS, go_on(bed));
+	want_lacking(bed, "ns1.");
 	bed->now_s += 2 * 86400;
 	want_words(
 	    "for days", ROTATE_WAITS, "new record, since 20", go_on(bed));
