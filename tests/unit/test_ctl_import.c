@@ -2,6 +2,7 @@
  * what is told, and that postern reads it. */
 #include "tests/unit/import_fixture.h"
 
+#include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -362,6 +363,51 @@ static const struct import_case cases[] = {
 	    "!1:Include " REST_SINGLE, { NULL }, { NULL } },
 };
 
+/* The comments that conf begins with, on one line. */
+static void
+join_head(const char *conf, char out[TEXT_BYTES])
+{
+	size_t length = 0;
+
+	for (const char *at = conf; *at != '\0' && length + 1 < TEXT_BYTES;
+	     at++) {
+		bool is_blank = strchr(" \n", *at) != NULL;
+
+		if (at[0] == '\n' && at[1] != '#')
+			break;
+		if (at[0] == '#' && (at == conf || at[-1] == '\n'))
+			continue;
+		if (!is_blank || (length > 0 && out[length - 1] != ' '))
+			out[length++] = is_blank ? ' ' : *at;
+	}
+	out[length] = '\0';
+}
+
+/* Each note stands under the heading that it belongs to. */
+static void
+want_headings(const char *name, const struct import_answer *answer)
+{
+	static const char loss[] = "What OpenDKIM does and postern won't:";
+	char text[TEXT_BYTES], line[TEXT_BYTES];
+	const char *different;
+
+	join_head(answer->conf, text);
+	different = strstr(text, "What is different:");
+	for (const struct import_note *note = answer->notes; note != NULL;
+	     note = note->next) {
+		const char *from =
+		    note->is_loss ? strstr(text, loss) : different;
+		const char *at;
+
+		(void)snprintf(line, sizeof(line), "%s%s%s", note->where,
+		    *note->where != '\0' ? ": " : "", note->words);
+		at = from != NULL ? strstr(from, line) : NULL;
+		if (at == NULL
+		    || (note->is_loss && different != NULL && at > different))
+			fail_msg("%s: where is \"%s\" in %s", name, line, text);
+	}
+}
+
 static void
 check_case(const struct import_case *one, const struct import_answer *answer)
 {
@@ -373,6 +419,7 @@ check_case(const struct import_case *one, const struct import_answer *answer)
 		    one->notes, notes, answer->conf);
 	if (answer->has_loss != (strchr(one->notes, '!') != NULL))
 		fail_msg("%s: is something lost?", one->name);
+	want_headings(one->name, answer);
 	import_squeeze(answer->conf, text);
 	for (size_t i = 0; i < WANTS && one->wants[i] != NULL; i++) {
 		import_expand(one->wants[i], want);
