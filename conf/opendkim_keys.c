@@ -346,8 +346,6 @@ opendkim_keys_read(struct opendkim_keys *keys, const char *path,
 	}
 	if (is_read)
 		opendkim_lines_end(&lines);
-	else
-		opendkim_keys_clear(keys);
 	return is_read;
 }
 

@@ -40,8 +40,8 @@ struct opendkim_keys {
 	struct opendkim_index by_domain; /* the first of each */
 };
 
-/* Read the table at path (absolute). False with words; then nothing is to be
- * freed. */
+/* Read the table at path (absolute). False with words. Either way it is to be
+ * cleared. */
 bool opendkim_keys_read(struct opendkim_keys *keys, const char *path,
     struct opendkim_complaints *complaints, struct fault *fault);
 

@@ -91,16 +91,16 @@ is_partial_domain(const char *text, const char *end)
 	    >= end;
 }
 
-/* The part of a pattern that is about the domain: from the "@", if there is
- * one, else what is behind the last "*". What is behind both is a domain if it
- * begins with a label. */
+/* The part of a pattern that is about the domain: what is behind the "@", if
+ * there is one, else from the last "*" on. What is behind both is a domain if
+ * it begins with a label. */
 static bool
 glob_domain(struct arena *arena, char *text, const char **pattern_out,
     struct fault *fault)
 {
 	char *at = strrchr(text, '@');
 	char *star = strrchr(text, '*');
-	char *part = at != NULL ? at + 1 : star + 1;
+	char *part = at != NULL ? at + 1 : star;
 	char *tail = part;
 
 	if (star >= part)
@@ -111,7 +111,7 @@ glob_domain(struct arena *arena, char *text, const char **pattern_out,
 		return refuse(fault,
 		    "a label with \"*\" must be ASCII, an A-label at need, "
 		    "and have nothing that no domain can have");
-	if (at != NULL && tail == part)
+	if (tail == part)
 		return normalise(arena, text, tail, pattern_out, fault);
 	if (*tail == '.')
 		return normalise(arena, text, tail + 1, pattern_out, fault);

@@ -18,13 +18,6 @@ struct reading {
 	uint32_t *lines;    /* of the file, one for each rule */
 };
 
-static void
-clear_scratch(struct reading *reading)
-{
-	if (reading->scratch.used_bytes > SCRATCH_BYTES / 4)
-		arena_clear(&reading->scratch);
-}
-
 /* Keep a signer, which stays in the text of the file. Lines with the same one
  * mostly stand together, and have it once. */
 static bool
@@ -67,7 +60,6 @@ take_signer(struct reading *reading, struct opendkim_rule *rule, size_t line,
 		return OPENDKIM_GOOD;
 	is_signer = opendkim_pattern_signer_check(&reading->scratch, signer,
 	    strcmp(domain, "%") != 0 ? domain : NULL, &fault);
-	clear_scratch(reading);
 	if (is_signer)
 		return keep_signer(reading, rule, signer) ? OPENDKIM_GOOD
 							  : OPENDKIM_NO_MEMORY;
@@ -132,7 +124,6 @@ take_pattern(struct reading *reading, struct opendkim_rule *rule, size_t line,
 	if (is_pattern)
 		rule->pattern = opendkim_lines_keep(
 		    &reading->rules->extra, text, length, pattern);
-	clear_scratch(reading);
 	if (is_pattern ? rule->pattern == NULL : fault.kind == FAULT_MEMORY)
 		return OPENDKIM_NO_MEMORY;
 	if (!is_pattern) {
@@ -197,6 +188,8 @@ read_lines(struct reading *reading, struct fault *fault)
 
 		if (make_room(reading))
 			status = take_line(reading, &line);
+		if (reading->scratch.used_bytes > SCRATCH_BYTES / 4)
+			arena_clear(&reading->scratch);
 		if (status == OPENDKIM_NO_MEMORY) {
 			fault_memory(fault);
 			return false;
@@ -234,8 +227,6 @@ opendkim_rules_read(struct opendkim_rules *rules, const char *path,
 	free(reading.lines);
 	if (is_read)
 		opendkim_lines_end(&lines);
-	else
-		opendkim_rules_clear(rules);
 	return is_read;
 }
 

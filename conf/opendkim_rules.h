@@ -52,12 +52,12 @@ struct opendkim_rules {
 };
 
 /* Read the table at path (absolute), whose lines name entries of keys. False
- * with words; then nothing is to be freed. */
+ * with words. Either way it is to be cleared. */
 bool opendkim_rules_read(struct opendkim_rules *rules, const char *path,
     bool is_refile, const struct opendkim_keys *keys,
     struct opendkim_complaints *complaints, struct fault *fault);
 
-/* Free what the table holds. */
+/* Free what the table holds; one that was only zeroed, too. */
 void opendkim_rules_clear(struct opendkim_rules *rules);
 
 #endif

@@ -38,6 +38,13 @@ struct match_case {
 	size_t most; /* 0: MOST */
 };
 
+#define USER_60 "abcdefghijklmnopqrstuvwxyzabcdefghijklmnopqrstuvwxyz01234567"
+
+#define USER_240 USER_60 USER_60 USER_60 USER_60
+
+/* As long as a domain may be: 253 octets. */
+#define LONGEST USER_60 "abc." USER_60 "abc." USER_60 "abc." USER_60 "a"
+
 static const struct match_case plain_cases[] = {
 	{ "an address", NULL, "a@foo.example.com k1\n", "a", "foo.example.com",
 	    "one.example/s1 /k1", 0 },
@@ -77,6 +84,9 @@ static const struct match_case plain_cases[] = {
 	{ "the same key twice is once", NULL,
 	    "* k1\nfoo.example.com k1\nb@* k2\n", "b", "foo.example.com",
 	    "one.example/s1 /k1, two.example/s2 /k2", 0 },
+	{ "a line whose pattern was there before hides none behind it", NULL,
+	    "foo.example.com k1\nfoo.example.com k2\n* k3\n", "b",
+	    "foo.example.com", "one.example/s1 /k1, three.example/s3 /k3", 0 },
 	{ "case of a table", NULL, "A@Foo.Example.Com k1\n", "a",
 	    "foo.example.com", "one.example/s1 /k1", 0 },
 	{ "case of a local part", NULL, "a@foo.example.com k1\n", "A",
@@ -102,6 +112,8 @@ static const struct match_case plain_cases[] = {
 	    "one.example/s1 /k1", 0 },
 	{ "a longer domain with the same end", NULL, "example.com k1\n", "a",
 	    "notexample.com", "", 0 },
+	{ "the longest domain", NULL, "* k1\n", "a", LONGEST,
+	    "one.example/s1 /k1", 0 },
 	{ "no domain", NULL, "* k1\n", "a", "", "", 0 },
 	{ "an address literal", NULL, "* any\n", "a", "[192.0.2.1]", "", 0 },
 	{ "a domain that would climb", NULL, "* path\n", "a", "../../etc", "",
@@ -130,6 +142,10 @@ static const struct match_case plain_cases[] = {
 	{ "%: d= and path", NULL, "* path\n", "a", "foo.example.com",
 	    "foo.example.com/spath /keys/foo.example.com/foo.example.com.pem",
 	    0 },
+	{ "a path made of % ends where it ends",
+	    "1 %:s1:/%\n2 a.example:s2:/2\n", "foo.example.com 1\n* 2\n", "a",
+	    "foo.example.com",
+	    "foo.example.com/s1 /foo.example.com, a.example/s2 /2", 0 },
 	{ "% of the path is d=, not the author's domain", NULL, "* fixed\n",
 	    "a", "foo.example.com", "d.example/sfixed /keys/d.example/k", 0 },
 	{ "the first of two names", "k a.example:s1:/1\nk a.example:s2:/2\n",
@@ -161,10 +177,6 @@ static const struct match_case plain_cases[] = {
 	    "* k\n", "a", "b.example", "xn--bcher-kva.example/s.t /k", 0 },
 	{ "no KeyTable entry", "", "", "a", "b.example", "", 0 },
 };
-
-#define USER_60 "abcdefghijklmnopqrstuvwxyzabcdefghijklmnopqrstuvwxyz01234567"
-
-#define USER_240 USER_60 USER_60 USER_60 USER_60
 
 static const struct match_case refile_cases[] = {
 	{ "a domain", NULL, "*@foo.example.com k1\n", "a", "foo.example.com",
@@ -225,6 +237,17 @@ static const struct match_case refile_cases[] = {
 	{ "the line that comes first counts, found late", NULL,
 	    "* k1\n*.com k2\n*@foo.example.com k1\n", "a", "foo.example.com",
 	    "one.example/s1 /k1, two.example/s2 /k2", 0 },
+	{ "and the keys between stay", NULL,
+	    "* k1\n*com k2\n*@foo.example.com k1\n*example.com k3\n", "a",
+	    "foo.example.com",
+	    "one.example/s1 /k1, two.example/s2 /k2, three.example/s3 /k3", 0 },
+	{ "and no more than are wanted", NULL,
+	    "* k1\n*com k2\n*@foo.example.com k1\n*example.com k3\n", "a",
+	    "foo.example.com", "one.example/s1 /k1, two.example/s2 /k2", 2 },
+	{ "a local part longer than any pattern", NULL,
+	    "*@foo.example.com k1\n",
+	    USER_240 USER_240 USER_240 USER_240 USER_240, "foo.example.com",
+	    "one.example/s1 /k1", 0 },
 	{ "case", NULL, "A*@Foo.Example.Com k1\n", "aB", "foo.example.com",
 	    "one.example/s1 /k1", 0 },
 	{ "a piece in the middle", NULL, "a*b*c@foo.example.com k1\n", "axbxc",
@@ -476,25 +499,59 @@ every_entry_is_shown(void **state)
 	opendkim_free(&tables);
 }
 
-static void
-no_memory_is_said(void **state)
+/* What a question gives with so much memory; NULL: it couldn't be answered. */
+static const char *
+answer(const struct opendkim_tables *tables, bool is_match, size_t cap)
 {
-	struct opendkim_tables *tables =
-	    opendkim_fixture_read(*state, keys, "* path\n", true);
 	struct opendkim_key found[MOST];
 	struct arena arena;
 	size_t count;
+	const char *shown = NULL;
 
-	for (size_t cap = 0; cap < 16; cap++) {
-		arena_init(&arena, cap);
-		assert_false(opendkim_match(tables, "a", "foo.example.com",
-		    &arena, found, MOST, &count));
-		assert_false(opendkim_of_domain(
-		    tables, "a.example", &arena, found, MOST, &count));
-		arena_clear(&arena);
+	arena_init(&arena, cap);
+	if (is_match ? opendkim_match(
+		tables, "a", "foo.example.com", &arena, found, MOST, &count)
+		     : opendkim_of_domain(
+			 tables, "d.example", &arena, found, MOST, &count))
+		shown = opendkim_fixture_show(found, count);
+	arena_clear(&arena);
+	return shown;
+}
+
+/* The entry "path" of foo.example.com. */
+#define FILLED "foo.example.com/spath /keys/foo.example.com/foo.example.com.pem"
+
+/* With ever more memory the first answer is all of it: a key that can't be
+ * given for want of memory must not look like one that isn't there. */
+static void
+no_memory_is_said(void **state)
+{
+	static const struct {
+		bool is_match, is_refile;
+		const char *want;
+	} cases[] = {
+		{ true, true, FILLED " i=@foo.example.com" },
+		{ true, false, FILLED " i=@foo.example.com" },
+		{ false, false,
+		    "d.example/sany /any, d.example/spath "
+		    "/keys/d.example/d.example.pem, "
+		    "d.example/sfixed /keys/d.example/k" },
+	};
+
+	for (size_t i = 0; i < COUNT(cases); i++) {
+		struct opendkim_tables *tables = opendkim_fixture_read(
+		    *state, keys, "* path:@%\n", cases[i].is_refile);
+		const char *got = NULL;
+		size_t cap = 0;
+
+		for (; got == NULL && cap < ARENA_BYTES; cap += 16)
+			got = answer(tables, cases[i].is_match, cap);
+		assert_true(cap > 16);
+		assert_non_null(got);
+		assert_string_equal(cases[i].want, got);
+		opendkim_free(&tables);
+		opendkim_free(&tables);
 	}
-	opendkim_free(&tables);
-	opendkim_free(&tables);
 }
 
 int

@@ -149,6 +149,10 @@ static const struct bad_case refile_cases[] = {
 	    ":1: a label with \"*\" must be ASCII" },
 	{ "what no domain has", "*@*a/b good\n", 0,
 	    ":1: a label with \"*\" must be ASCII" },
+	{ "a U-label's end, without @", "*\xC3\xBC.example good\n", 0,
+	    ":1: a label with \"*\" must be ASCII" },
+	{ "what no domain has, without @", "a*b*a/b good\n", 0,
+	    ":1: a label with \"*\" must be ASCII" },
 };
 
 #define WITHOUT "; until then the line signs without i="
@@ -648,6 +652,22 @@ what_is_no_file_is_refused(void **state)
 	}
 }
 
+/* Half a table would leave mail unsigned without a word. */
+static void
+too_many_lines_are_refused(void **state)
+{
+	struct opendkim_fixture *fixture = *state;
+	size_t length = 2 * (10 * 1000 * 1000 + 1);
+	char *text = malloc(length);
+
+	assert_non_null(text);
+	for (size_t i = 0; i < length; i += 2)
+		memcpy(text + i, "k\n", 2);
+	opendkim_fixture_write(fixture->key_table, text, length);
+	free(text);
+	refused(fixture, fixture->key_table, "has more than 10000000 entries");
+}
+
 int
 main(void)
 {
@@ -667,6 +687,7 @@ main(void)
 		cmocka_unit_test(not_all_bad_lines_are_told),
 		cmocka_unit_test(no_signing_table_is_fine),
 		cmocka_unit_test(what_is_no_file_is_refused),
+		cmocka_unit_test(too_many_lines_are_refused),
 	};
 
 	return cmocka_run_group_tests(
