@@ -251,7 +251,8 @@ read_both(struct dkim_key *key, const struct record *record,
 		record->type, key->arena, public_out, why_out);
 }
 
-static void
+/* Is it good? If not, the finding says why. */
+static bool
 judge(struct dkim_key *key, const char *subject, const struct record *record)
 {
 	struct dkim_public public, wanted;
@@ -265,15 +266,15 @@ judge(struct dkim_key *key, const char *subject, const struct record *record)
 			"%s is revoked (its p= is empty): publish the key "
 			"that signs here, or sign with another",
 			subject));
-		return;
+		return false;
 	}
 	if (record->fault != NULL) {
 		settle_bad(key, subject, record->fault);
-		return;
+		return false;
 	}
 	if (!read_both(key, record, &wanted, &public, &why)) {
 		settle(key, DKIM_KEY_LOST, NULL);
-		return;
+		return false;
 	}
 	key->finding.bits = public.bits;
 	if (why != NULL)
@@ -282,7 +283,8 @@ judge(struct dkim_key *key, const char *subject, const struct record *record)
 	    && !dkim_public_equal(&wanted, &public))
 		settle_different(key, subject, record);
 	else
-		settle(key, DKIM_KEY_GOOD, NULL);
+		return true;
+	return false;
 }
 
 /* RFC 6376 §3.6.2.2 leaves it open which of several a receiver takes: the
@@ -295,20 +297,21 @@ judge_all(struct dkim_key *key, const struct dns_answer *answer, size_t keys)
 	    : arena_printf(key->arena, "one of the %zu records at %s", keys,
 		key->finding.name);
 
-	key->finding.state = DKIM_KEY_GOOD;
-	for (size_t i = 0;
-	     i < answer->count && key->finding.state == DKIM_KEY_GOOD; i++) {
+	for (size_t i = 0; i < answer->count; i++) {
 		struct record record;
 
 		record_read(&record, &answer->records[i]);
 		if (!record.is_key)
 			continue;
 		key->finding.record = copy(record.source, key->arena);
-		if (subject == NULL || key->finding.record == NULL)
+		if (subject == NULL || key->finding.record == NULL) {
 			settle(key, DKIM_KEY_LOST, NULL);
-		else
-			judge(key, subject, &record);
+			return;
+		}
+		if (!judge(key, subject, &record))
+			return;
 	}
+	settle(key, DKIM_KEY_GOOD, NULL);
 }
 
 static size_t

@@ -8,6 +8,7 @@
  * There is no way to free them from here. */
 #include "milter/io/body_guard.h"
 #include "milter/io/signer_engine.h"
+#include "policy/dkim_signature.h"
 
 #include <malloc.h>
 #include <opendkim/dkim.h>
@@ -150,18 +151,6 @@ library_open(struct work *work, size_t which, uint64_t time_s,
 	return true;
 }
 
-/* Is name, which becomes part of the signature, what libopendkim's rendering
- * of it can't be upset by? */
-static bool
-is_domain_name(const char *name)
-{
-	return name[0] != '\0'
-	    && name[strspn(name,
-		   "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
-		   "0123456789-_.")]
-	    == '\0';
-}
-
 /* The key as the library wants it: PKCS#8 in PEM, closed with a NUL. OpenSSL
  * wipes such memory when it is freed, and what it grew out of. */
 static BIO *
@@ -207,8 +196,8 @@ handle_open(
 	char *text = NULL;
 	BIO *pem = NULL;
 
-	if (is_domain_name(use->key->domain)
-	    && is_domain_name(use->key->selector))
+	if (dkim_signature_may_name(use->key->domain)
+	    && dkim_signature_may_name(use->key->selector))
 		pem = pem_of(use->key->pkey);
 	if (pem != NULL && BIO_get_mem_data(pem, &text) > 0)
 		work->handles[which] =

@@ -197,6 +197,8 @@ static const struct key_case cases[] = {
 	    "neither rsa nor ed25519" },
 	{ "k=RSA: values have case, §3.2", { V "k=RSA; p=" RSA }, RSA,
 	    DKIM_KEY_RSA, DKIM_KEY_BAD, "neither rsa" },
+	{ "k=ED25519", { V "k=ED25519; p=" ED }, ED, DKIM_KEY_ED25519,
+	    DKIM_KEY_BAD, "neither rsa" },
 	{ "an empty k=", { V "k=; p=" RSA }, RSA, DKIM_KEY_RSA, DKIM_KEY_BAD,
 	    "neither rsa" },
 	{ "s=*", { V "s=*; p=" RSA }, RSA, DKIM_KEY_RSA, DKIM_KEY_GOOD, NULL },
@@ -633,6 +635,9 @@ test_memory(void **state)
 		if (got != DKIM_KEY_GOOD && (was_good || got != DKIM_KEY_LOST))
 			fail_msg("%zu octets of memory: got %s", cap,
 			    dkim_key_state_name(got));
+		if (got == DKIM_KEY_LOST)
+			assert_string_equal(
+			    "out of memory", dkim_key_finding(key)->words);
 		was_good |= got == DKIM_KEY_GOOD;
 		arena_clear(&arena);
 	}

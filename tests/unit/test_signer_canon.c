@@ -342,11 +342,47 @@ test_canonical_octets(void **state)
 	assert_int_equal(0, rmdir(directory));
 }
 
+/* MTAs hand folds over as LF or as CRLF: what is hashed has CRLF, once. Both
+ * engines are fed this text, so that neither sees what is wrong with it. */
+static void
+test_folds(void **state)
+{
+	static const struct {
+		const char *value;
+		const char *text;
+	} cases[] = {
+		{ "", "To:" },
+		{ " a", "To: a" },
+		{ " a\n b", "To: a\r\n b" },
+		{ " a\r\n b", "To: a\r\n b" },
+		{ "\n b", "To:\r\n b" },
+		{ "\r\n\tb", "To:\r\n\tb" },
+		{ "\n\t\r\n \n b\r\n c", "To:\r\n\t\r\n \r\n b\r\n c" },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < COUNT(cases); i++) {
+		const char *value = cases[i].value;
+		const char *text = cases[i].text;
+		struct signer_fields fields;
+		struct fault fault;
+
+		signer_fields_init(&fields, CANON_SIMPLE);
+		assert_true(signer_fields_add(
+		    &fields, "To", 2, false, value, strlen(value), &fault));
+		assert_int_equal(1, fields.count);
+		assert_int_equal(strlen(text), fields.fields[0].length);
+		assert_memory_equal(text, fields.fields[0].text, strlen(text));
+		signer_fields_clear(&fields);
+	}
+}
+
 int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_canonical_octets),
+		cmocka_unit_test(test_folds),
 	};
 
 	return cmocka_run_group_tests_name(

@@ -24,7 +24,7 @@ enum wrong {
 	WRONG_BODY,
 	WRONG_HASHED, /* for one use, or SIGNER_NO_USE: for all */
 	WRONG_FINISH,
-	WRONG_VALUE, /* old in it becomes new */
+	WRONG_VALUE, /* old in that of faulty becomes new */
 };
 
 /* Does what our own engine does, but for one thing. */
@@ -72,12 +72,17 @@ static bool
 play_finish(const struct play *play, void *work, const bool *is_left_out,
     char **values_out, size_t *faulty_out, struct fault *fault)
 {
+	struct fault ignored;
+
+	for (size_t i = 0; i < 2; i++)
+		if (!is_left_out[i] && !play_has_hashed(play, i, &ignored))
+			fail_msg("use %zu, which it denied, is asked for", i);
 	if (goes_wrong(play, WRONG_FINISH, faulty_out, fault)
 	    || !signer_postern.finish(
 		work, is_left_out, values_out, faulty_out, fault))
 		return false;
 	if (play->wrong == WRONG_VALUE)
-		change(values_out[0], play->old, play->new);
+		change(values_out[play->faulty], play->old, play->new);
 	return true;
 }
 
@@ -134,27 +139,38 @@ play_finish(const struct play *play, void *work, const bool *is_left_out,
 PLAYED(first);
 PLAYED(second);
 
+/* The header of the message: two names are of one length, and mixed; one value
+ * is empty. */
+static const struct {
+	const char *name, *value;
+} header[] = { { "To", " a" }, { "From", " j@a.example" }, { "Cc", "" },
+	{ "To", " c" }, { "Subject", " one" } };
+
 /* Sign a message with RSA and Ed25519, keys as given. *values_out, which may be
  * NULL, gets the values if all goes well. */
 static struct signer *
 signed_with(
     const struct key *keys, const char *const **values_out, struct fault *fault)
 {
+	static const char *const names[] = { "From", "To", "Cc", "Subject" };
 	struct signing_rules rules = signer_rules(CANON_RELAXED, CANON_SIMPLE);
 	const struct signer_use uses[] = { { &keys[0], &rules, NULL },
 		{ &keys[1], &rules, NULL } };
 	const struct signer_order order = {
 		.uses = uses, .count = 2, .time_s = SIGNER_TIME_S
 	};
-	struct signer *signer =
-	    signer_begin_with(&order, &first_engine, &second_engine, fault);
 	const char *const *values;
+	struct signer *signer;
 	size_t count;
 
+	rules.headers = (struct field_names){ names, COUNT(names) };
+	signer =
+	    signer_begin_with(&order, &first_engine, &second_engine, fault);
 	assert_non_null(signer);
-	if (signer_field(signer, "From", " j@a.example", fault)
-	    && signer_field(signer, "Subject", " one", fault)
-	    && signer_end_of_header(signer, fault)
+	for (size_t i = 0; i < COUNT(header); i++)
+		(void)signer_field(
+		    signer, header[i].name, header[i].value, fault);
+	if (signer_end_of_header(signer, fault)
 	    && signer_text(signer, "x\r\n", fault)
 	    && signer_finish(signer, &values, &count, fault)
 	    && values_out != NULL)
@@ -199,22 +215,32 @@ static const struct check_case check_cases[] = {
 	{ .name = "another time",
 	    .second = { WRONG_VALUE, 0, 0, "t=17", "t=18" },
 	    .words = "t=1700000000 and t=1800000000" },
+	{ .name = "another version",
+	    .second = { WRONG_VALUE, 0, 0, "v=1", "v=2" },
+	    .words = "v=1 and v=2" },
 	{ .name = "folded elsewhere",
 	    .second = { WRONG_VALUE, 0, 0, " d=", "\nd=" },
 	    .words = "d=a.example and d=a.example" },
+	{ .name = "another time in the second signature",
+	    .second = { WRONG_VALUE, 0, 1, "t=17", "t=18" },
+	    .words = "a.example/k1: first and second differ at octet" },
 	/* Wrong alike, so that they don't differ. */
 	{ .name = "both have another time",
 	    .first = { WRONG_VALUE, 0, 0, "t=17", "t=18" },
 	    .second = { WRONG_VALUE, 0, 0, "t=17", "t=18" },
 	    .words = "a.example/k0: the signature by first doesn't verify: "
 		     "its b=" },
+	{ .name = "both, in the second signature",
+	    .first = { WRONG_VALUE, 0, 1, "t=17", "t=18" },
+	    .second = { WRONG_VALUE, 0, 1, "t=17", "t=18" },
+	    .words = "a.example/k1: the signature by first doesn't verify" },
 	{ .name = "both leave a name out",
 	    .first = { WRONG_VALUE, 0, 0, ":Subject", ":Nothing" },
 	    .second = { WRONG_VALUE, 0, 0, ":Subject", ":Nothing" },
 	    .words = "first doesn't verify" },
 	{ .name = "both lack h=",
-	    .first = { WRONG_VALUE, 0, 0, "h=From", "y=From" },
-	    .second = { WRONG_VALUE, 0, 0, "h=From", "y=From" },
+	    .first = { WRONG_VALUE, 0, 0, "h=To", "y=To" },
+	    .second = { WRONG_VALUE, 0, 0, "h=To", "y=To" },
 	    .words = "it lacks a=, b=, bh=, c= or h=" },
 	{ .name = "b= is cut off",
 	    .first = { WRONG_VALUE, 0, 0, "\tb=", "\tb=;" },
@@ -326,10 +352,10 @@ take_fields(struct signer_fields *fields)
 	struct fault fault;
 
 	signer_fields_init(fields, CANON_RELAXED);
-	assert_true(signer_fields_add(
-	    fields, "From", 4, true, " j@a.example", 12, &fault));
-	assert_true(
-	    signer_fields_add(fields, "Subject", 7, false, " one", 4, &fault));
+	for (size_t i = 0; i < COUNT(header); i++)
+		assert_true(signer_fields_add(fields, header[i].name,
+		    strlen(header[i].name), strcmp(header[i].name, "From") == 0,
+		    header[i].value, strlen(header[i].value), &fault));
 }
 
 static void
@@ -375,6 +401,10 @@ test_public_parts(void **state)
 		    "its b=", "is no key for its a=" },
 		{ "Ed25519's", signer_public(SIGNER_ED25519),
 		    "is no key for its a=", NULL },
+		{ "Ed25519's in DER",
+		    "MCowBQYDK2VwAyEA"
+		    "11qYAYKxCrfVS/7TyWQHOg7hcvPapiMlrwIaaPcHURo=",
+		    "its b=", "is no key for its a=" },
 		{ "empty", "", "is no key for its a=", "is no key" },
 		{ "no base64", "!!!!", "is no key for its a=", "is no key" },
 		{ "only padding", "==", "is no key", "is no key" },

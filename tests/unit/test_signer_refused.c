@@ -164,6 +164,11 @@ static const struct message_case messages[] = {
 	    .field = "Subject",
 	    .value = " a\r",
 	    .covered = "From:From" },
+	{ .name = "CR at the end, whatever lies behind it",
+	    .field = "Subject",
+	    .value = " a\r\n b",
+	    .value_length = 3,
+	    .covered = "From:From" },
 	{ .name = "lone LF",
 	    .field = "Subject",
 	    .value = " a\nb",
@@ -380,6 +385,35 @@ test_long_word(void **state)
 	free(word);
 }
 
+/* Where libopendkim can't check one use, though it could the one before, there
+ * is nothing to tell. */
+static void
+test_second_unchecked(void **state)
+{
+	struct signing_rules rules = signer_rules(CANON_RELAXED, CANON_SIMPLE);
+	struct signing_rules simple = signer_rules(CANON_SIMPLE, CANON_SIMPLE);
+	struct signer_use uses[SIGNING_SIGNATURES];
+	struct signer_order order =
+	    signer_order_of(SIGNING_POSTERN, &rules, uses);
+	struct fault fault = { 0 };
+	const char *const *values;
+	struct signer *signer;
+	size_t count;
+
+	(void)state;
+	uses[1].rules = &simple;
+	order.is_checked = true;
+	signer = signer_begun(&order);
+	assert_true(signer_field(signer, "From", " j@a.example", &fault));
+	assert_true(signer_field(signer, "To \t", " x", &fault));
+	assert_true(signer_end_of_header(signer, &fault));
+	assert_true(signer_finish(signer, &values, &count, &fault));
+	signer_expect_tag("relaxed", values[0], "h", "From:To:From");
+	signer_expect_tag("simple", values[1], "h", "From:To:From");
+	assert_null(signer_difference(signer));
+	signer_end(&signer);
+}
+
 static void
 test_first_fault_stays(void **state)
 {
@@ -464,6 +498,7 @@ struct choose_case {
 static const struct choose_case choose_cases[] = {
 	{ "few", 1, 3, 3 },
 	{ "exactly all", 1, (4095 - 5) / 3, (4095 - 5) / 3 },
+	{ "to the last octet", 3, 1361, (4095 - 15) / 3 },
 	{ "one too many", 1, (4095 - 5) / 3 + 1, (4095 - 5) / 3 },
 	{ "far too many", 1, 10000, (4095 - 5) / 3 },
 	{ "many oversigned", 800, 200, (4095 - 4000) / 3 },
@@ -522,6 +557,7 @@ main(void)
 		cmocka_unit_test(test_messages),
 		cmocka_unit_test(test_left_out),
 		cmocka_unit_test(test_long_word),
+		cmocka_unit_test(test_second_unchecked),
 		cmocka_unit_test(test_first_fault_stays),
 		cmocka_unit_test(test_too_much),
 		cmocka_unit_test(test_choose),
