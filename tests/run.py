@@ -464,6 +464,16 @@ def find_units(arguments) -> list:
     return units
 
 
+def name_places(builddir: str) -> None:
+    """Where tests find what was built, and what the source tree holds, as
+    automake calls it."""
+    os.environ["POSTERN_BUILDDIR"] = builddir
+    helper = os.path.join(builddir, "tests", "unit", "sign_message")
+    if os.path.exists(helper):
+        os.environ.setdefault("SIGN_MESSAGE", helper)
+    os.environ.setdefault("srcdir", os.path.dirname(HERE))
+
+
 def main() -> int:
     parser = argparse.ArgumentParser(
         description=__doc__,
@@ -479,13 +489,7 @@ def main() -> int:
     parser.add_argument("names", nargs="*")
     arguments = parser.parse_args()
     arguments.builddir = os.path.abspath(arguments.builddir)
-    os.environ["POSTERN_BUILDDIR"] = arguments.builddir
-    helper = os.path.join(arguments.builddir, "tests", "unit",
-                          "sign_message")
-    if os.path.exists(helper):
-        os.environ.setdefault("SIGN_MESSAGE", helper)
-    # Where tests find what the source tree holds, as automake calls it.
-    os.environ.setdefault("srcdir", os.path.dirname(HERE))
+    name_places(arguments.builddir)
     sys.path.insert(0, HERE)
     sys.dont_write_bytecode = True  # the source tree may be read-only
     sys.stdout.reconfigure(errors="backslashreplace")
