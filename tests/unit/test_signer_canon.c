@@ -342,6 +342,24 @@ test_canonical_octets(void **state)
 	assert_int_equal(0, rmdir(directory));
 }
 
+/* What can't be signed is left out; without From there is nothing to sign. */
+static void
+test_like_from(void **state)
+{
+	static const char bad[] = " a\rb";
+	struct signer_fields fields;
+	struct fault fault;
+
+	(void)state;
+	signer_fields_init(&fields, CANON_SIMPLE);
+	assert_true(signer_fields_add(
+	    &fields, "Date", 4, false, bad, strlen(bad), &fault));
+	assert_int_equal(0, fields.count);
+	assert_false(signer_fields_add(
+	    &fields, "fROM", 4, false, bad, strlen(bad), &fault));
+	signer_fields_clear(&fields);
+}
+
 /* MTAs hand folds over as LF or as CRLF: what is hashed has CRLF, once. Both
  * engines are fed this text, so that neither sees what is wrong with it. */
 static void
@@ -382,6 +400,7 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_canonical_octets),
+		cmocka_unit_test(test_like_from),
 		cmocka_unit_test(test_folds),
 	};
 
