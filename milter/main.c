@@ -328,8 +328,9 @@ static int
 serve(struct conf *conf)
 {
 	/* Keys come and go on changing threads: each arena of malloc's would
-	 * keep room that others need. */
-	enum { ARENAS = 2 };
+	 * keep room that others need. A signature takes so long that threads
+	 * hardly wait for the one. */
+	enum { ARENAS = 1 };
 	struct daemon daemon;
 	struct fault fault;
 	bool is_well;

@@ -116,7 +116,7 @@ static const struct {
 } good_cases[] = {
 	{ "by default", "", "sign", KEYS " - - -" REST },
 	{ "a class by default", "", "relay", KEYS " - - -" REST },
-	{ "key_cache by default", "", "key_cache", "28000" },
+	{ "key_cache by default", "", "key_cache", "30000" },
 	{ "a small cache", "key_cache = 16", "key_cache", "16" },
 	{ "a large cache", "key_cache = 1000000", "key_cache", "1000000" },
 
