@@ -1,7 +1,6 @@
 /* check_domain: is all that a domain needs published? What a receiver makes of
- * a message from it, signed by its keys here (those of section "sign" and of
- * the classes), with an envelope sender of the same domain; and whether bounces
- * find back to it. */
+ * a message from it, signed by its keys here (check_domain_places()), with an
+ * envelope sender of the same domain; and whether bounces find back to it. */
 #ifndef MILTER_CTL_CHECK_DOMAIN_H
 #define MILTER_CTL_CHECK_DOMAIN_H
 

@@ -7,6 +7,7 @@
 #include <fcntl.h>
 #include <openssl/bn.h>
 #include <openssl/core_names.h>
+#include <openssl/crypto.h>
 #include <openssl/err.h>
 #include <openssl/evp.h>
 #include <openssl/param_build.h>
@@ -25,6 +26,9 @@
 #include <stdint.h>
 
 #include <cmocka.h>
+
+const char *key_secret;
+unsigned key_wiped;
 
 static char *texts[TEXT_COUNT];
 static char *publics[TEXT_COUNT];
@@ -377,4 +381,14 @@ place_expect(struct place *place, const char *name, const char *domain,
 
 	if (strcmp(got, wanted) != 0)
 		fail_msg("%s: wanted \"%s\", got \"%s\"", name, wanted, got);
+}
+
+/* In the place of OpenSSL's. */
+void
+OPENSSL_cleanse(void *data, size_t length)
+{
+	if (key_secret != NULL && length == strlen(key_secret)
+	    && memcmp(data, key_secret, length) == 0)
+		key_wiped++;
+	explicit_bzero(data, length);
 }

@@ -92,4 +92,10 @@ const char *place_found(struct place *place, const char *domain);
 void place_expect(struct place *place, const char *name, const char *domain,
     const char *wanted);
 
+/* What OpenSSL's wiping is watched for: a text, borrowed, or NULL for nothing;
+ * and how often just that was wiped. Both are the test's to set, which has one
+ * thread meanwhile. */
+extern const char *key_secret;
+extern unsigned key_wiped;
+
 #endif

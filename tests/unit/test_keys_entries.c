@@ -3,7 +3,6 @@
 #include "milter/io/keys.h"
 #include "tests/unit/keys_fixture.h"
 
-#include <openssl/crypto.h>
 #include <openssl/evp.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -30,18 +29,6 @@ EVP_PKEY_new_raw_private_key(
 		return NULL;
 	return EVP_PKEY_new_raw_private_key_ex(
 	    NULL, "ED25519", NULL, seed, length);
-}
-
-static const char *secret; /* NULL: none is looked for */
-static unsigned wiped;     /* how often the secret was */
-
-void
-OPENSSL_cleanse(void *data, size_t length)
-{
-	if (secret != NULL && length == strlen(secret)
-	    && memcmp(data, secret, length) == 0)
-		wiped++;
-	explicit_bzero(data, length);
 }
 
 /* ---- two tables --------------------------------------------------------- */
@@ -462,20 +449,20 @@ test_wiped(void **state)
 
 	(void)state;
 	bed_open(&bed, "text %:s1:$\n", "*@a.example text\n");
-	secret = bed.bare;
-	wiped = 0;
+	key_secret = bed.bare;
+	key_wiped = 0;
 	place_expect(bed.place, "found", "a.example", "s1");
-	assert_int_equal(1, wiped);
+	assert_int_equal(1, key_wiped);
 	assert_true(keys_match(bed.place->keys, &bed.place->places, "x",
 	    "a.example", NULL, NULL, matches, &count, NULL));
 	assert_int_equal(1, count);
 	keys_release_match(bed.place->keys, &matches[0]);
-	assert_int_equal(2, wiped);
+	assert_int_equal(2, key_wiped);
 	/* The entry of the domain, and the same as one of all domains. */
 	assert_false(
 	    keys_has(bed.place->keys, &bed.place->places, "a.example"));
-	assert_int_equal(4, wiped);
-	secret = NULL;
+	assert_int_equal(4, key_wiped);
+	key_secret = NULL;
 	bed_close(&bed);
 }
 

@@ -19,7 +19,6 @@
 #include <cmocka.h>
 #include <hiredis/hiredis.h>
 #include <lmdb.h>
-#include <openssl/crypto.h>
 
 /* ---- values ------------------------------------------------------------- */
 
@@ -135,20 +134,6 @@ test_values(void **state)
 		keys_set_close(&set);
 		free(value);
 	}
-}
-
-/* ---- in OpenSSL's place ------------------------------------------------- */
-
-static const char *secret; /* NULL: none is looked for */
-static unsigned wiped;     /* how often the secret was */
-
-void
-OPENSSL_cleanse(void *data, size_t length)
-{
-	if (secret != NULL && length == strlen(secret)
-	    && memcmp(data, secret, length) == 0)
-		wiped++;
-	explicit_bzero(data, length);
 }
 
 /* ---- a Redis hash ------------------------------------------------------- */
@@ -352,16 +337,16 @@ test_wiped(void **state)
 	(void)state;
 	bed_open(&bed, 8, 0);
 	place = bed.place;
-	secret = bed.rsa;
-	wiped = 0;
+	key_secret = bed.rsa;
+	key_wiped = 0;
 	assert_true(keys_has(place->keys, &place->places, "new.example"));
-	assert_int_equal(1, wiped);
+	assert_int_equal(1, key_wiped);
 	place_expect(place, "found", DOMAIN, "s1");
-	assert_int_equal(2, wiped);
+	assert_int_equal(2, key_wiped);
 	place->now_ms += KEYS_STALE_MS;
 	place_expect(place, "as it was", DOMAIN, "s1");
-	assert_int_equal(3, wiped);
-	secret = NULL;
+	assert_int_equal(3, key_wiped);
+	key_secret = NULL;
 	bed_close(&bed);
 }
 
